@@ -1,0 +1,58 @@
+# Every task by its name; `make` alone lists them. The environment is made on the first call and kept after.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+.PHONY: help venv setup system demo test lint format generate lock bench clean
+
+help:  ## list the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(READY)  ## make .venv from the hashed lock (other Python: PYTHON=python3.12)
+
+setup: venv  ## make .venv and let git run the linters before each commit
+	$(BIN)/pre-commit install
+
+$(READY): pyproject.toml requirements/dev.txt requirements/bootstrap.txt scripts/venv.sh
+	@PYTHON="$(PYTHON)" scripts/venv.sh
+	@touch $@
+
+system:
+	@scripts/system.sh
+
+demo: $(READY)  ## grow a small line, 0-4 then 5-7 then 8-9, from handwritten digits (CPU, minutes)
+	@$(BIN)/python examples/digits/demo.py $(ARGS)
+
+test: $(READY) system  ## run the tests (some of them: make test ARGS='tests/unit -k gate')
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)  ## ruff, mypy and the house's import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## put the sources in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(READY)  ## write the CRD and the reference pages from crds/treering_api
+	$(BIN)/python -m treering_api.generate
+
+lock: $(READY)  ## pin what pyproject.toml asks for, with hashes (newest of everything: UPGRADE=1)
+	$(BIN)/$(LOCK) --extra trainer --extra operator --extra dev -o requirements/dev.txt pyproject.toml requirements/headless.in
+	$(BIN)/$(LOCK) --extra trainer -c requirements/dev.txt -o requirements/trainer.txt pyproject.toml requirements/headless.in
+	$(BIN)/$(LOCK) --extra operator -c requirements/dev.txt -o requirements/operator.txt pyproject.toml
+	$(BIN)/$(LOCK) -c requirements/dev.txt -o requirements/bootstrap.txt requirements/bootstrap.in
+
+bench: $(READY)  ## retention against joint and naive training: ARGS='--data DIR --weights FILE --old a,b --out FILE.json'
+	$(BIN)/python -m bench.retention $(ARGS)
+
+clean:  ## remove what was built and measured here; .venv stays
+	rm -rf build dist out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find crds trainer operator tests bench examples -name __pycache__ -prune -exec rm -rf {} +

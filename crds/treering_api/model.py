@@ -1,0 +1,99 @@
+"""`spec.model` and `spec.store`: where the weights come from and where everything is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from treering_api.fields import Block, Bool, ClassName, Int, Key, ObjectName, Uri, WeightsUri
+from treering_api.rules import Count, Given, Rule
+
+
+class Donor(Block):
+    """A further model whose knowledge is merged into the first round's start (a later release)."""
+
+    uri: WeightsUri = Field(description="Where the donor's weights are.")
+    classes: Annotated[tuple[ClassName, ...], Field(max_length=1000)] = Field(
+        default=(), description="Classes to take from it. Empty: all of them."
+    )
+
+
+class Model(Block):
+    """What the first round starts from."""
+
+    base: WeightsUri = Field(
+        description="Start weights: s3://bucket/path/x.pt, file:///path/x.pt, an official name that ultralytics "
+        "fetches where the network allows it (yolov8n.pt), or an architecture to start from scratch: an official "
+        "name (yolov8n.yaml) or the URI of a model YAML."
+    )
+    image_size: Int = Field(
+        default=640,
+        ge=64,
+        le=2048,
+        multiple_of=32,
+        description="Side of the square that images are scaled into, in pixels; a multiple of 32.",
+    )
+    donors: Annotated[tuple[Donor, ...], Field(max_length=16)] = Field(
+        default=(), description="Models to merge into the start. Refused by this release."
+    )
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether there are no start weights, only an architecture."""
+        return self.base.endswith(".yaml")
+
+    @property
+    def official(self) -> bool:
+        """Whether `base` is a name that ultralytics fetches by itself."""
+        return "://" not in self.base and not self.from_scratch
+
+
+class CertificateAuthority(Block):
+    """Where the store's certificate authority is: one of the two objects."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="",
+            found="a certificate authority has exactly one source",
+            mend="Give either secret or configMap",
+            expression=Count((Given("secret"), Given("config_map")), least=1, most=1),
+        ),
+    )
+
+    secret: ObjectName | None = Field(default=None, description="Name of a Secret in the line's namespace.")
+    config_map: ObjectName | None = Field(default=None, description="Name of a ConfigMap in the line's namespace.")
+    key: Key = Field(default="ca.crt", description="Key in it that holds the certificates in PEM.")
+
+
+class StoreSpec(Block):
+    """Where the line lives: models, memory, checkpoints, reports."""
+
+    uri: Uri = Field(description="The line's own folder: s3://bucket/prefix or file:///absolute/folder.")
+    endpoint: Annotated[str, Field(max_length=512, pattern=r"^https?://[^/\s?#]+/?$")] | None = Field(
+        default=None,
+        description="Address of an S3-compatible server, such as https://minio.example:9000. Absent: Amazon's.",
+        json_schema_extra={"x-mend": "Write http://host:port or https://host:port, without a path"},
+    )
+    region: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[-a-zA-Z0-9]+$")] | None = Field(
+        default=None, description="Region that requests are signed for. Absent: from the environment, or us-east-1."
+    )
+    path_style: Bool | None = Field(
+        default=None, description="Bucket in the path instead of the host name. Absent: on with an own endpoint."
+    )
+    checksums: Literal["auto", "whenRequired", "whenSupported"] = Field(
+        default="auto",
+        description="When S3 checksums are sent and checked; auto: whenRequired with an own endpoint, "
+        "since many S3-compatible servers know no newer checksums.",
+    )
+    certificate_authority: CertificateAuthority | None = Field(
+        default=None, description="Certificate authority of the endpoint. Absent: the system's."
+    )
+    credentials_secret: ObjectName | None = Field(
+        default=None,
+        description="Secret in the line's namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; mounted into "
+        "the pod's environment, never read by the operator. On one machine the environment is used instead.",
+    )
+    service_account: ObjectName | None = Field(
+        default=None, description="Service account of the pods, where a role grants access (IRSA, Workload Identity)."
+    )

@@ -1,0 +1,73 @@
+"""How a round ended, small enough for a pod's termination message: the trainer's last word to the operator."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from treering_api.exit_codes import ExitCode
+from treering_api.fields import Block
+
+MAX_SIZE_BYTES = 4096
+"""What Kubernetes keeps of a termination message."""
+_ELLIPSIS = "…"
+
+
+class RoundResult(Block):
+    """How one attempt at a round ended."""
+
+    schema_version: Literal[1] = 1
+    exit_code: ExitCode = Field(description="The process's exit code.")
+    line: Annotated[str, Field(max_length=63)] = Field(description="Name of the line.")
+    round: int = Field(ge=0, description="Number of the round; 0 when it never began.")
+    attempt: int = Field(ge=0, description="Attempt at the round; 0 when it never began.")
+    stage: Annotated[str, Field(max_length=32)] = Field(
+        default="", description="The stage it ended in; empty: all done."
+    )
+    increments: tuple[str, ...] = Field(default=(), description="What it learned; the first few, if they are many.")
+    verdict: Literal["", "published", "rejected"] = Field(default="", description="What the gate said.")
+    strategy: Literal["", "incremental", "full"] = Field(default="", description="How it learned.")
+    strategy_reason: str = Field(default="", description="Why this way, in words.")
+    where: str = Field(default="", description="Field, file or URI at fault; empty when nothing is.")
+    message: str = Field(default="", description="The verdict or the error in words.")
+    map50: float | None = Field(default=None, description="mAP50 of the candidate, 0 to 1.")
+    map50_before: float | None = Field(default=None, description="mAP50 of the model before, on old classes.")
+    forgetting: float | None = Field(default=None, description="mAP50 lost on old classes.")
+    gain: float | None = Field(default=None, description="mAP50 on new classes.")
+    gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time, in seconds.")
+    uri: str = Field(default="", description="Folder of the round in the store.")
+    digest: str = Field(default="", description="SHA-256 of the published manifest.")
+    class_count: int = Field(default=0, ge=0, description="Classes of the published model.")
+    classes: tuple[str, ...] = Field(default=(), description="Their names; the first few, if they don't fit.")
+
+    def to_message(self) -> str:
+        """The result as JSON of at most 4096 bytes; long lists and texts are cut, numbers never."""
+        result = self
+        for _ in range(64):
+            text = result.model_dump_json(by_alias=True, exclude_defaults=True)
+            if len(text.encode()) <= MAX_SIZE_BYTES:
+                return text
+            result = result._shorter()
+        raise AssertionError("a result without texts and lists is larger than a termination message")
+
+    @classmethod
+    def from_message(cls, message: str) -> Self:
+        """Read a termination message back.
+
+        Raises:
+            ValueError: it is no result (pydantic's error).
+        """
+        return cls.model_validate_json(message)
+
+    def _shorter(self) -> Self:
+        """The same with its longest part cut in half."""
+        lists: dict[str, tuple[str, ...]] = {"classes": self.classes, "increments": self.increments}
+        texts = {"message": self.message, "strategy_reason": self.strategy_reason, "where": self.where, "uri": self.uri}
+        sizes = {name: sum(len(item.encode()) + 3 for item in items) for name, items in lists.items()}
+        sizes |= {name: len(text.encode()) for name, text in texts.items()}
+        longest = max(sizes, key=lambda name: sizes[name])
+        if longest in lists:
+            return self.model_copy(update={longest: lists[longest][: len(lists[longest]) // 2]})
+        text = texts[longest].removesuffix(_ELLIPSIS)
+        return self.model_copy(update={longest: text[: len(text) // 2] + _ELLIPSIS})

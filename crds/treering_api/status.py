@@ -1,0 +1,176 @@
+"""`status`: what the operator says about a line. Written by it alone, bounded in size, with words for people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from treering_api.conditions import REASON_PATTERN
+from treering_api.fields import (
+    MAX_CLASSES,
+    MAX_INCREMENTS,
+    URI_LENGTH,
+    Block,
+    Bool,
+    ClassName,
+    Float,
+    Int,
+    Keyed,
+    Name,
+    Sentence,
+    Timestamp,
+)
+
+State = Literal[
+    "Pending", "Waiting", "Queued", "Training", "UpToDate", "Suspended", "Held", "RolledBack", "Retrying", "Stalled"
+]
+Digest = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]*$")]
+Url = Annotated[str, Field(max_length=URI_LENGTH)]
+Score = Annotated[Float, Field(ge=-1, le=1)]
+Number = Annotated[Int, Field(ge=0, le=1_000_000_000)]
+
+
+class StatusBlock(Block):
+    """A block that only Treering writes: fields of a newer release are let through unread, so that one can go back."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Condition(StatusBlock):
+    """One condition, as Kubernetes has them."""
+
+    type: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="Ready, Reconciling, Stalled, Training, Suspended or Published."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
+    reason: Annotated[str, Field(min_length=1, max_length=64, pattern=REASON_PATTERN)] = Field(
+        description="Why, as one word in CamelCase."
+    )
+    message: Annotated[str, Field(max_length=2048)] = Field(default="", description="Why, in words.")
+    last_transition_time: Timestamp = Field(description="When `status` last changed, RFC 3339.")
+    observed_generation: Number = Field(default=0, description="Version of the spec that was looked at.")
+
+
+class Progress(StatusBlock):
+    """How far the running round is."""
+
+    percent: Annotated[Int, Field(ge=0, le=100)] = Field(description="Of the whole round, 0 to 100.")
+    stage: Annotated[str, Field(max_length=32)] = Field(description="The stage that runs: fetch ... publish.")
+    epoch: Number = Field(default=0, description="Epoch of the training, from 1; 0 before it.")
+    epochs: Number = Field(default=0, description="Epochs that the training has.")
+    eta_seconds: Number | None = Field(default=None, description="Time left, in seconds. Absent: not known yet.")
+    eta: Annotated[str, Field(max_length=20)] | None = Field(default=None, description="The same for people: 1h30m.")
+    images_per_second: Annotated[Float, Field(ge=0)] | None = Field(default=None, description="Speed of the training.")
+    updated: Timestamp | None = Field(default=None, description="When the pod was last asked, RFC 3339.")
+
+
+class ModelStatus(StatusBlock):
+    """The line's current model."""
+
+    round: Number = Field(description="Round that published it.")
+    uri: Url = Field(description="Its folder in the store.")
+    digest: Digest = Field(description="SHA-256 of its manifest, hexadecimal.")
+    classes: Annotated[tuple[ClassName, ...], Field(max_length=MAX_CLASSES)] = Field(
+        default=(), description="Class names in head order."
+    )
+    map50: Score | None = Field(default=None, description="Mean mAP50 over all classes and sets, 0 to 1.")
+
+
+class RoundStatus(StatusBlock):
+    """One finished round; the store has the whole story."""
+
+    round: Number = Field(description="Number of the round.")
+    attempt: Number = Field(description="Attempt that finished it.")
+    increments: Annotated[tuple[Name, ...], Field(max_length=50)] = Field(description="What it learned; the first 50.")
+    verdict: Literal["published", "rejected", "failed"] = Field(description="How it ended.")
+    strategy: Literal["", "incremental", "full"] = Field(default="", description="How it learned.")
+    message: Sentence = Field(default="", description="The verdict in words.")
+    map50: Score | None = Field(default=None, description="mAP50 of the candidate, 0 to 1.")
+    map50_before: Score | None = Field(default=None, description="mAP50 of the model before, on old classes, 0 to 1.")
+    forgetting: Score | None = Field(default=None, description="mAP50 lost on old classes; negative is a gain.")
+    gain: Score | None = Field(default=None, description="mAP50 on new classes, 0 to 1.")
+    gpu_seconds: Annotated[Float, Field(ge=0)] = Field(default=0.0, description="GPU time, in seconds.")
+    start_time: Timestamp | None = Field(default=None, description="Start, RFC 3339.")
+    completion_time: Timestamp | None = Field(default=None, description="End, RFC 3339.")
+    uri: Url = Field(default="", description="Its folder in the store.")
+
+
+class SettledIncrement(StatusBlock):
+    """One increment of the spec that was dealt with; it can't be changed any more."""
+
+    name: Name = Field(description="Name of the increment.")
+    uri: Url = Field(description="URI it was trained from.")
+
+
+class Discovered(StatusBlock):
+    """One delivery that discover found."""
+
+    name: Name = Field(description="Name of the delivery.")
+    uri: Url = Field(description="Its folder in the store.")
+    images: Number = Field(default=0, description="Images in it.")
+    found: Timestamp | None = Field(default=None, description="When it was first seen, RFC 3339.")
+
+
+class Discovery(StatusBlock):
+    """What discover sees and what it waits for."""
+
+    last_look: Timestamp | None = Field(default=None, description="When it last looked, RFC 3339.")
+    waiting_for: Sentence = Field(default="", description="What is missing before a round starts, in words.")
+    images: Number = Field(default=0, description="Images that wait.")
+    deliveries: Annotated[tuple[Discovered, ...], Field(max_length=MAX_INCREMENTS), Keyed("name")] = Field(
+        default=(), description="Deliveries found so far, in order."
+    )
+
+
+class StoreStatus(StatusBlock):
+    """What the store was found to be able to do."""
+
+    conditional_create: Bool = Field(description="Whether it refuses to overwrite when asked to.")
+    conditional_replace: Bool = Field(description="Whether it refuses to replace another version when asked to.")
+
+
+class Status(StatusBlock):
+    """What the operator says about a line."""
+
+    observed_generation: Number = Field(default=0, description="Version of the spec that this status is about.")
+    state: State = Field(default="Pending", description="One word for the line.")
+    message: Sentence = Field(default="", description="The state in words: what it does or what it waits for.")
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), Keyed("type")] = Field(
+        default=(), description="Ready, Reconciling, Stalled (kstatus), Training, Suspended, Published."
+    )
+    round: Number = Field(default=0, description="Number of the running round, else of the last one; only rises.")
+    attempt: Number = Field(default=0, description="Attempt at that round; only rises.")
+    increment: Annotated[str, Field(max_length=63)] = Field(default="", description="Increment of that round.")
+    job: Annotated[str, Field(max_length=253)] = Field(default="", description="Name of its Job.")
+    plan_digest: Digest = Field(default="", description="SHA-256 of the plan of the running round.")
+    start_time: Timestamp | None = Field(default=None, description="Start of that round, RFC 3339.")
+    completion_time: Timestamp | None = Field(default=None, description="End of the last finished round, RFC 3339.")
+    progress: Progress | None = Field(default=None, description="How far the running round is.")
+    strategy: Literal["", "incremental", "full"] = Field(default="", description="How that round learns.")
+    strategy_reason: Sentence = Field(default="", description="Why this way, in words.")
+    map50: Score | None = Field(default=None, description="mAP50 of the line's model, 0 to 1.")
+    map50_before: Score | None = Field(default=None, description="mAP50 before the last round, on old classes, 0 to 1.")
+    forgetting: Score | None = Field(default=None, description="mAP50 that the last round lost on old classes.")
+    gain: Score | None = Field(default=None, description="mAP50 of the last round's new classes.")
+    gpu_seconds: Annotated[Float, Field(ge=0)] = Field(default=0.0, description="GPU time of all rounds, in seconds.")
+    gpu_hours: Annotated[str, Field(max_length=16)] = Field(default="", description="The same in hours, for people.")
+    model: ModelStatus | None = Field(default=None, description="The line's current model.")
+    rounds: Annotated[tuple[RoundStatus, ...], Field(max_length=50)] = Field(
+        default=(), description="The last finished rounds, newest last; as many as historyLimit says."
+    )
+    settled: Annotated[tuple[SettledIncrement, ...], Field(max_length=MAX_INCREMENTS)] = Field(
+        default=(), description="Increments of the spec that were dealt with, in order."
+    )
+    learned: Annotated[tuple[Name, ...], Field(max_length=MAX_INCREMENTS)] = Field(
+        default=(), description="Names of the increments in the current model."
+    )
+    skipped: Annotated[tuple[Name, ...], Field(max_length=MAX_INCREMENTS)] = Field(
+        default=(), description="Names of the increments that were rejected and passed over."
+    )
+    outstanding: Number = Field(default=0, description="How many increments are still to be learned.")
+    discovery: Discovery | None = Field(default=None, description="What discover sees.")
+    store: StoreStatus | None = Field(default=None, description="What the store can do.")
+    retry: Annotated[str, Field(max_length=253)] = Field(
+        default="", description="The retry annotation that was last acted upon."
+    )

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from treering_api.resolve import resolve_training
+from treering_api.spec import Policies, Replay, Training
+
+
+@pytest.mark.parametrize(
+    ("strategy", "new_classes", "from_scratch", "epochs", "learning_rate"),
+    [
+        pytest.param("full", True, True, 100, 2e-3, id="from-scratch"),
+        pytest.param("full", True, False, 20, 2e-3, id="full"),
+        pytest.param("incremental", True, False, 14, 2e-3, id="new-classes"),
+        pytest.param("incremental", False, False, 10, 2e-4, id="more-of-the-same"),
+    ],
+)
+def test_resolve_training__defaults(
+    strategy: str, new_classes: bool, from_scratch: bool, epochs: int, learning_rate: float
+) -> None:
+    resolved = resolve_training(
+        Training(), strategy=strategy, new_classes=new_classes, from_scratch=from_scratch  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert (resolved.epochs, resolved.learning_rate, resolved.optimizer) == (epochs, learning_rate, "AdamW")
+    assert "auto" not in dataclasses.asdict(resolved).values()
+
+
+@pytest.mark.parametrize(
+    ("training", "learning_rate"),
+    [
+        pytest.param(Training(batch=32), 4e-3, id="linear-in-the-batch"),
+        pytest.param(Training(batch=8), 1e-3, id="smaller-batch"),
+        pytest.param(Training(optimizer="SGD"), 1e-2, id="another-optimizer"),
+        pytest.param(Training(batch=64, learning_rate=0.005), 0.005, id="given-is-not-scaled"),
+    ],
+)
+def test_resolve_training__learning_rate(training: Training, learning_rate: float) -> None:
+    resolved = resolve_training(training, strategy="full", new_classes=True, from_scratch=False)
+    assert resolved.learning_rate == pytest.approx(learning_rate)
+
+
+def test_resolve_training__warm_up_is_never_longer_than_the_training() -> None:
+    resolved = resolve_training(Training(epochs=1), strategy="full", new_classes=True, from_scratch=False)
+    assert (resolved.epochs, resolved.warmup_epochs) == (1, 1.0)
+
+
+@pytest.mark.parametrize(("gpu", "precision"), [(True, "fp16"), (False, "fp32")])
+def test_resolve_training__precision_follows_the_device(gpu: bool, precision: str) -> None:
+    resolved = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False, gpu=gpu)
+    assert resolved.precision == precision
+
+
+def test_resolve_policies__preset_fills_and_explicit_wins() -> None:
+    resolved = Policies(replay=Replay(ratio=0.5, enabled=False)).resolve()
+    assert resolved.replay == Replay(ratio=0.5, enabled=False)
+    assert resolved.active() == ("pseudoLabels",)
+
+
+def test_resolve_policies__preset_none_adds_nothing() -> None:
+    assert Policies(preset="none").resolve().active() == ()

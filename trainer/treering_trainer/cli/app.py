@@ -1,0 +1,103 @@
+"""The program `treering`: its verbs, and what a person sees when something is wrong.
+
+A user's mistake is one message without a traceback and the exit code of its kind; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from treering_api import ExitCode, TreeringError
+from treering_trainer.cli import init, look, models, rounds
+from treering_trainer.version import VERSION
+
+app = typer.Typer(
+    name="treering",
+    help="Incremental YOLO training: one detector that grows, delivery by delivery, without forgetting.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(rounds.run)
+app.command("round")(rounds.run_one)
+app.command("validate")(look.validate)
+app.command("plan")(look.plan)
+app.command("status")(look.status)
+app.command("history")(look.history)
+app.add_typer(models.app, name="models")
+app.command("init")(init.init)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"treering {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every verb."""
+    del debug, version  # --debug is read before typer runs, --version by its callback
+
+
+def run_app(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    try:
+        return _exit_code(app(args=[word for word in given if word != "--debug"], standalone_mode=False))
+    except TreeringError as error:
+        if debug:
+            traceback.print_exc()
+        tell_error(error, as_json="--json" in given)
+        return int(error.exit_code)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        Console(stderr=True).print("Stopped.")
+        return int(ExitCode.RESUMABLE)
+    except Exception as error:
+        return _internal(error, debug)
+
+
+def tell_error(error: TreeringError, *, as_json: bool) -> None:
+    """One error for a person on standard error, or as one JSON object on standard output."""
+    code = error.exit_code
+    if as_json:
+        fields = {"where": error.where, "found": error.found, "mend": error.mend}
+        print(json.dumps({"event": "Error", "reason": code.reason, "exitCode": int(code), **fields}), flush=True)
+        return
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[bold red]{code.reason}[/] {escape(error.where)}")
+    console.print(f"  {escape(error.found)}")
+    console.print(f"  [bold]→[/] {escape(error.mend)}")
+
+
+def _exit_code(result: object) -> int:
+    return result if isinstance(result, int) else 0
+
+
+def _internal(error: Exception, debug: bool) -> int:
+    import click
+
+    if isinstance(error, click.ClickException):
+        error.show()
+        return int(ExitCode.BAD_SPEC)
+    if debug:
+        traceback.print_exc()
+    code = ExitCode.INTERNAL
+    message = f"{type(error).__name__}: {error}"
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]{code.reason}[/] {escape(message)}\n  {code.advice}")
+    return int(code)

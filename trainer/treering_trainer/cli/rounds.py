@@ -1,0 +1,172 @@
+"""`treering run` and `treering round`: the verbs that train."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from treering_api import BadSpecError, ExitCode, RoundPlan, RoundResult, RoundSummary, TreeringError
+from treering_trainer.cli.tables import print_json, print_rounds, print_text
+from treering_trainer.engine.stop import StopRequest, stop_on_signals
+from treering_trainer.progress import (
+    Bars,
+    Event,
+    JsonLines,
+    Lines,
+    Message,
+    Observers,
+    ProgressServer,
+    ProgressState,
+    StageStarted,
+    can_draw,
+)
+
+Spec = Annotated[Path, typer.Argument(help="The line's YAML file.", show_default=False)]
+Workdir = Annotated[
+    Path | None,
+    typer.Option(help="Work folder; a stopped run goes on from it. Default: a folder of the line in the user's cache."),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(help="HOST:PORT to serve /progress (JSON), /metrics (Prometheus) and /healthz on.", metavar="HOST:PORT"),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")]
+CertificateAuthority = Annotated[Path | None, typer.Option(help="PEM file with the store's certificate authority.")]
+
+
+def run(
+    spec: Spec,
+    workdir: Workdir = None,
+    listen: Listen = None,
+    certificate_authority: CertificateAuthority = None,
+    as_json: Json = False,
+) -> int:
+    """Learn every outstanding increment of a line, in order, on this machine.
+
+    Ctrl-C stops cleanly after the running batch; the next run goes on from there.
+    """
+    from treering_trainer.api import load
+    from treering_trainer.run import Setting, run_line
+
+    resource = load(spec)
+    with _watched(as_json, listen) as (observers, stop):
+        done = run_line(resource, Setting(workdir, certificate_authority, None, observers, stop))
+    if as_json:
+        print_json({"event": "LineWaiting", "reason": done.waiting.reason, "code": done.waiting.code})
+    else:
+        if done.rounds:
+            print_rounds(done.rounds)
+        print_text(f"{resource.metadata.name}: {done.waiting.reason}")
+    return int(ExitCode.REJECTED if done.rejected else ExitCode.SUCCESS)
+
+
+def run_one(
+    plan: Annotated[Path, typer.Argument(help="A round's plan as JSON (`treering plan --json`).", show_default=False)],
+    workdir: Workdir = None,
+    listen: Listen = None,
+    result: Annotated[Path | None, typer.Option(help="File for the round's result, at most 4096 bytes of JSON.")] = None,
+    certificate_authority: CertificateAuthority = None,
+    as_json: Json = False,
+) -> int:
+    """Run the one round of a plan: what a trainer pod does."""
+    from treering_trainer.run import Setting, run_plan
+
+    place = _Place()
+    outcome = RoundResult(exit_code=ExitCode.INTERNAL, line="unknown", round=0, attempt=0)
+    try:
+        loaded = _load_plan(plan)
+        outcome = RoundResult(exit_code=ExitCode.INTERNAL, line=loaded.line, round=loaded.round, attempt=0)
+        with _watched(as_json, listen) as (observers, stop):
+            observers.add(place)
+            summary = run_plan(loaded, Setting(workdir, certificate_authority, None, observers, stop))
+        outcome = summarise(loaded, summary)
+    except TreeringError as error:
+        update = {"exit_code": error.exit_code, "where": error.where, "message": f"{error.found}. {error.mend}"}
+        outcome = outcome.model_copy(update={**update, "stage": place.stage, "attempt": place.attempt})
+        raise
+    finally:
+        if result is not None:
+            result.write_text(outcome.to_message())
+    return int(outcome.exit_code)
+
+
+def summarise(plan: RoundPlan, summary: RoundSummary) -> RoundResult:
+    """The last word of a pod whose round reached its verdict."""
+    model = summary.model
+    return RoundResult(
+        exit_code=ExitCode.SUCCESS if summary.verdict == "published" else ExitCode.REJECTED,
+        line=plan.line,
+        round=summary.round,
+        attempt=summary.attempt,
+        increments=summary.increments,
+        verdict=summary.verdict,
+        strategy=summary.strategy,
+        strategy_reason=summary.reason,
+        message=summary.sentence,
+        map50=summary.map50,
+        map50_before=summary.map50_before,
+        forgetting=summary.forgetting,
+        gain=summary.gain,
+        gpu_seconds=summary.gpu_seconds,
+        uri=summary.uri,
+        digest=model.digest if model else "",
+        class_count=len(model.classes) if model else 0,
+        classes=model.classes if model else (),
+    )
+
+
+class _Place:
+    """Remembers where a round is, for the result of one that fails."""
+
+    stage = ""
+    attempt = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageStarted):
+            self.stage = event.stage
+        self.attempt = getattr(event, "attempt", self.attempt)
+
+
+@contextmanager
+def _watched(as_json: bool, listen: str | None) -> Iterator[tuple[Observers, StopRequest]]:
+    stop, observers = StopRequest(), Observers()
+    with ExitStack() as stack:
+        if as_json:
+            observers.add(JsonLines(sys.stdout))
+        elif can_draw(console := Console(stderr=True)):
+            observers.add(stack.enter_context(Bars(console)))
+        else:
+            observers.add(Lines())
+        if listen is not None:
+            state = ProgressState()
+            observers.add(state)
+            host, port = _address(listen)
+            server = stack.enter_context(ProgressServer(state, host, port))
+            observers(Message("info", f"progress and metrics on {server.url}/progress and {server.url}/metrics"))
+        stack.enter_context(stop_on_signals(stop))
+        yield observers, stop
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise BadSpecError("--listen", f"{listen!r} is no HOST:PORT", "Give something like 127.0.0.1:9464.")
+    return host.strip("[]"), int(port)
+
+
+def _load_plan(path: Path) -> RoundPlan:
+    try:
+        return RoundPlan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadSpecError(str(path), f"the plan can't be read: {error.strerror}", "Give the path of a plan.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadSpecError(str(path), f"no plan of this version: {place}: {first['msg']}", "Make it anew.") from error

@@ -1,0 +1,43 @@
+"""Data sets in YOLO layout: found, checked, compared, united by class name, written.
+
+The way of a delivery: `wanted_keys` says what to pull, `read_dataset` checks every file of it, `cross_check` sets it
+beside the others, `enforce` stops what can't be learned from, `unite` and `remap` bring the classes together.
+"""
+
+from treering_trainer.dataset.compare import cross_check
+from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels
+from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES, wanted_keys
+from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
+from treering_trainer.dataset.read import read_dataset
+from treering_trainer.dataset.samples import Boxes, Checked, DataSet, Kind, Sample, Split, no_boxes
+from treering_trainer.dataset.tally import box_counts
+from treering_trainer.dataset.threshold import enforce
+from treering_trainer.dataset.write import label_text, write_dataset
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "NAMES_FILES",
+    "Boxes",
+    "Checked",
+    "DataSet",
+    "Fault",
+    "Kind",
+    "Labels",
+    "Limits",
+    "Sample",
+    "Split",
+    "box_counts",
+    "cross_check",
+    "enforce",
+    "label_text",
+    "no_boxes",
+    "normalised",
+    "parse_labels",
+    "read_dataset",
+    "read_names",
+    "remap",
+    "renamed",
+    "unite",
+    "wanted_keys",
+    "write_dataset",
+]

@@ -1,0 +1,97 @@
+"""Which image is shown when: batches derived from (seed, epoch) alone.
+
+No state is carried from one epoch to the next, so a resumed training draws the batches that an uninterrupted one would
+have drawn. Indices count the new images first, then the memory.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def derive_seed(seed: int, *path: int | str) -> int:
+    """A 32-bit seed for one purpose, independent of all others with the same `seed`."""
+    words = [part if isinstance(part, int) else int.from_bytes(part.encode()[:8].ljust(8, b"\0"), "big") for part in path]
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How new and remembered images share the batches of an epoch.
+
+    Args:
+        new: number of new images; each is shown once an epoch.
+        memory: number of remembered images.
+        batch: images in a batch.
+        share: memory's share of every batch; None shows each remembered image once an epoch, where it falls.
+    """
+
+    new: int
+    memory: int
+    batch: int
+    share: float | None = None
+
+    @property
+    def memory_per_batch(self) -> int:
+        """Remembered images in every batch, where a share is given: at least one new image stays."""
+        if self.share is None or not self.memory or not self.new:
+            return 0
+        return min(max(1, round(self.share * self.batch)), self.batch - 1)
+
+    @property
+    def passes(self) -> int:
+        """Images shown in one epoch, counting repeats."""
+        return sum(len(batch) for batch in self.batches(0, 0))
+
+    @property
+    def length(self) -> int:
+        """Batches in one epoch."""
+        if not self.memory_per_batch:
+            return math.ceil((self.new + self.memory) / self.batch)
+        return math.ceil(self.new / (self.batch - self.memory_per_batch))
+
+    def batches(self, seed: int, epoch: int) -> list[list[int]]:
+        """The batches of one epoch, as indices."""
+        source = random.Random(derive_seed(seed, epoch, "order"))
+        if not self.memory_per_batch:
+            return _chunks(_shuffled(range(self.new + self.memory), source), self.batch)
+        fresh = _chunks(_shuffled(range(self.new), source), self.batch - self.memory_per_batch)
+        old = self._memory_stream(source)
+        return [_shuffled([*chunk, *(next(old) for _ in range(self.memory_per_batch))], source) for chunk in fresh]
+
+    def _memory_stream(self, source: random.Random) -> Iterator[int]:
+        while True:
+            yield from _shuffled(range(self.new, self.new + self.memory), source)
+
+
+class EpochBatches:
+    """A batch sampler for torch's `DataLoader`: every iteration gives the batches of the epoch set last."""
+
+    def __init__(self, mix: Mix, seed: int) -> None:
+        self.mix = mix
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.mix.length
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.mix.batches(self.seed, self.epoch))
+
+
+def _shuffled(indices: Sequence[int], source: random.Random) -> list[int]:
+    result = list(indices)
+    source.shuffle(result)
+    return result
+
+
+def _chunks(indices: list[int], size: int) -> list[list[int]]:
+    chunks = [indices[start : start + size] for start in range(0, len(indices), size)]
+    if len(chunks) > 1 and len(chunks[-1]) == 1:  # BatchNorm can't learn from a batch of one
+        chunks[-2].extend(chunks.pop())
+    return chunks

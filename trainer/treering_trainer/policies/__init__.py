@@ -1,0 +1,1 @@
+"""Ways to learn and to remember: one module each, one interface, one ordered registry."""

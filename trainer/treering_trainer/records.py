@@ -1,0 +1,236 @@
+"""The typed record that each stage of a round leaves behind: on disk, in the manifest, in the report.
+
+Written by `stages/`, read by a restarted round (which goes on at the first stage without a record), by the report and
+by the gate. Points are hundredths of mAP (`0.03` = 3 points); scores are between 0 and 1; durations are in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, closed, JSON both ways."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Finding(Record):
+    """One thing that verification saw in a data set."""
+
+    severity: Literal["error", "quarantine", "warning", "info"]
+    code: str = Field(description="stable, CamelCase: CorruptImage, MissingLabel, ...")
+    where: str = Field(description="`<data set>/<split>/<file>[:line]`, or the name of a data set or class")
+    found: str
+    mend: str
+
+
+class SplitCount(Record):
+    """How much one split of one data set holds after verification."""
+
+    dataset: str
+    kind: Literal["increment", "holdout", "memory"]
+    split: Literal["train", "val"]
+    images: int
+    backgrounds: int = Field(description="images with an empty label file: data, not an omission")
+    quarantined: int
+    boxes: dict[str, int] = Field(description="boxes by class name")
+
+
+class FetchRecord(Record):
+    """What was pulled: images and labels of increments, hold-outs, memory and the weights to start from."""
+
+    objects: int
+    size_bytes: int
+    from_cache: int = Field(description="objects that were already there, by ETag and size")
+    duration_s: float
+
+
+class VerifyRecord(Record):
+    """What the data looks like, before any training."""
+
+    counts: tuple[SplitCount, ...]
+    findings: tuple[Finding, ...]
+    duration_s: float
+
+    @property
+    def quarantined(self) -> int:
+        """Images kept out of the round."""
+        return sum(count.quarantined for count in self.counts)
+
+
+class AnalyseRecord(Record):
+    """What was measured to choose a strategy, and the choice with its reason."""
+
+    strategy: Literal["incremental", "full"]
+    reason: str
+    old_classes: tuple[str, ...]
+    new_classes: tuple[str, ...] = Field(description="classes the line did not know before this round")
+    new_images: int
+    history_images: int = Field(description="train images of every increment learned so far")
+    duration_s: float
+
+
+class PrepareRecord(Record):
+    """What will be trained on."""
+
+    classes: tuple[str, ...] = Field(description="the union, in head order: old classes keep their index")
+    new_images: int
+    memory_images: int
+    merged_images: int = Field(description="memory images that came again in the delivery; their labels were united")
+    pseudo_labels: dict[str, int] = Field(description="boxes added to new images by the old model, by class name")
+    policies: tuple[str, ...] = Field(description="in the order they act")
+    duration_s: float
+
+
+class EpochRecord(Record):
+    """One epoch of training."""
+
+    epoch: int
+    losses: dict[str, float]
+    learning_rate: float
+    images_per_s: float
+    fitness: float | None = Field(default=None, description="mean mAP50-95 over the val sets, where there are any")
+
+
+class TrainRecord(Record):
+    """How training went."""
+
+    epochs: tuple[EpochRecord, ...]
+    image_passes: int = Field(description="images shown to the model, counting repeats")
+    stopped_early: bool
+    best_epoch: int
+    learning_rate: float
+    batch: int
+    device: str
+    attempts: int = Field(description="process starts that worked on this training")
+    gpu_seconds: float
+    peak_memory_bytes: int
+    duration_s: float
+
+
+class ClassScore(Record):
+    """How well one class is found on one evaluation set."""
+
+    map50: float
+    map50_95: float
+    precision: float
+    recall: float
+    instances: int
+
+
+class ImageScore(Record):
+    """How well one image was read; the worst ones go into the report."""
+
+    name: str
+    path: str = Field(description="absolute path in the work folder")
+    precision: float
+    recall: float
+    f1: float
+    truth: tuple[tuple[str, float, float, float, float], ...] = Field(description="class, x1, y1, x2, y2 in pixels")
+    predictions: tuple[tuple[str, float, float, float, float, float], ...] = Field(
+        description="class, confidence, x1, y1, x2, y2 in pixels"
+    )
+
+
+class SetScore(Record):
+    """One model on one evaluation set."""
+
+    name: str = Field(description="name of the hold-out or of the increment whose val it is")
+    kind: Literal["holdout", "val"]
+    images: int
+    classes: dict[str, ClassScore] = Field(description="classes that occur in the set, by name")
+    worst: tuple[ImageScore, ...] = ()
+
+    def mean(self, only: tuple[str, ...] | None = None) -> float | None:
+        """Mean mAP50 over the classes of the set (over those in `only`, if given); None where there are none."""
+        scores = [score.map50 for name, score in self.classes.items() if only is None or name in only]
+        return sum(scores) / len(scores) if scores else None
+
+
+class EvaluateRecord(Record):
+    """Before and after, on the same sets. `before` is empty in a line's first round."""
+
+    before: tuple[SetScore, ...]
+    after: tuple[SetScore, ...]
+    old_classes: tuple[str, ...]
+    new_classes: tuple[str, ...]
+    map50_before: float | None = Field(description="mean over old classes and sets, None in the first round")
+    map50: float = Field(description="mean over all classes and sets")
+    map50_95: float
+    forgetting: float | None = Field(description="mAP50 lost on old classes: before - after; negative is a gain")
+    gain: float | None = Field(description="mAP50 on new classes; None where there are none")
+    speed_ms: float = Field(description="inference per image on this machine, milliseconds")
+    duration_s: float
+
+
+class GateCheck(Record):
+    """One rule of the gate and what it saw."""
+
+    rule: str = Field(description="the field of evaluation.gate: maxForgetting, minGain, classFloor, ...")
+    subject: str = Field(description="a class, a set or `all`")
+    measured: float | None
+    limit: float
+    passed: bool
+    sentence: str = Field(description="the verdict in words, for people")
+
+
+class GateRecord(Record):
+    """Whether the candidate may become the line's model."""
+
+    passed: bool
+    checks: tuple[GateCheck, ...]
+    sentence: str
+    duration_s: float
+
+
+class FileEntry(Record):
+    """One file of a publication."""
+
+    size_bytes: int
+    sha256: str
+
+
+class ExportRecord(Record):
+    """What was made to be published, by name inside the round's folder."""
+
+    files: dict[str, FileEntry]
+    memory_images: int
+    relabelled: dict[str, int] = Field(description="boxes of new classes added to memory by the new model")
+    max_abs_difference: dict[str, float] = Field(description="by format: largest difference to the model's own output")
+    duration_s: float
+
+
+class PublishRecord(Record):
+    """The one atomic step."""
+
+    published: bool
+    uri: str = Field(description="folder of the round in the store")
+    manifest_sha256: str
+    size_bytes: int
+    duration_s: float
+
+
+class RoundRecord(Record):
+    """A whole round, as the manifest and the report hold it."""
+
+    line: str
+    round: int
+    attempt: int
+    increments: tuple[str, ...]
+    started: str = Field(description="RFC 3339")
+    finished: str
+    treering_version: str
+    fetch: FetchRecord
+    verify: VerifyRecord
+    analyse: AnalyseRecord
+    prepare: PrepareRecord
+    train: TrainRecord
+    evaluate: EvaluateRecord
+    gate: GateRecord
+    versions: dict[str, str] = Field(default={}, description="of what did the work: python, torch, ultralytics, ...")
+    settings: dict[str, str] = Field(
+        default={}, description="what it takes to repeat the round, by name: seed, precision, digest of the base, ..."
+    )

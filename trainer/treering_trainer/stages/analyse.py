@@ -1,0 +1,78 @@
+"""analyse: what the delivery brings, measured, and the strategy that follows from it, with its reason in words."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Literal
+
+from treering_trainer.dataset import DataSet, cross_check, enforce, unite
+from treering_trainer.policies.replay import memory_size
+from treering_trainer.records import AnalyseRecord
+from treering_trainer.stages.fetch import fetch_for_full, increment_sources
+from treering_trainer.stages.shelf import load_datasets, save_datasets
+from treering_trainer.stages.verify import read_source, verified_path
+from treering_trainer.stages.workbench import Workbench
+
+Strategy = Literal["incremental", "full"]
+FULL_COST = 1.25
+"""Auto retrains fully as long as that shows at most this many times the images of an incremental round."""
+
+
+def analyse(bench: Workbench) -> AnalyseRecord:
+    """Choose the strategy; for full retraining, pull and check the history as well."""
+    start_s = time.monotonic()
+    datasets = load_datasets(verified_path(bench.folder))
+    increments = [dataset for dataset in datasets if dataset.kind == "increment"]
+    old = bench.plan.known_classes
+    new = tuple(name for name in unite(old, *increments) if name not in old)
+    new_images = sum(len(dataset.train) for dataset in increments)
+    history_images = sum(bench.lineage.train_images.values())
+    strategy, reason = choose_strategy(bench, new_images, history_images, new)
+    if strategy == "full" and bench.plan.history:
+        _add_history(bench, datasets)
+    return AnalyseRecord(
+        strategy=strategy,
+        reason=reason,
+        old_classes=old,
+        new_classes=new,
+        new_images=new_images,
+        history_images=history_images,
+        duration_s=time.monotonic() - start_s,
+    )
+
+
+def choose_strategy(
+    bench: Workbench, new_images: int, history_images: int, new_classes: tuple[str, ...]
+) -> tuple[Strategy, str]:
+    """The strategy and why, in words."""
+    plan = bench.plan
+    if isinstance(plan.base, str):
+        return "full", "the line has no model yet: its first round trains from the base weights"
+    if plan.strategy != "auto":
+        forced = plan.spec.strategy != plan.strategy
+        return plan.strategy, plan.reason if forced else f"spec.strategy is {plan.strategy}"
+    replay = plan.spec.policies.resolve().replay
+    memory = memory_size(replay, history_images) if replay is not None and replay.enabled else 0
+    cost = (history_images + new_images) / max(new_images + memory, 1)
+    brings = f"{new_images} new images" + (f" with new classes {', '.join(new_classes)}" if new_classes else "")
+    if cost <= FULL_COST:
+        return "full", f"{brings} beside {history_images} old ones: retraining on all costs only {cost:.2f} times as much"
+    return "incremental", f"{brings}; retraining on all {history_images + new_images} would cost {cost:.1f} times as much"
+
+
+def _add_history(bench: Workbench, datasets: tuple[DataSet, ...]) -> None:
+    fetch_for_full(bench)
+    checked = [read_source(bench, source) for source in increment_sources(bench, bench.plan.history)]
+    history = [item.dataset for item in checked]
+    holdouts = [dataset for dataset in datasets if dataset.kind == "holdout"]
+    settings = bench.plan.spec.verification
+    findings = [finding for item in checked for finding in item.findings]
+    findings += cross_check(history, holdouts, None, settings)
+    enforce([count for item in checked for count in item.counts], findings, settings)
+    save_datasets(history_path(bench), history)
+
+
+def history_path(bench: Workbench) -> Path:
+    """Where the checked history of a full round lies."""
+    return bench.folder / "history.json"

@@ -1,0 +1,179 @@
+"""export: everything that publish will put into the store, made and checked in a folder of its own.
+
+A rejected candidate gets its report and record, never its weights.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from treering_trainer.dataset import Sample
+from treering_trainer.line import now
+from treering_trainer.memory import Memory, MemoryItem
+from treering_trainer.policies.interface import Keepsakes, Policy
+from treering_trainer.records import (
+    AnalyseRecord,
+    EvaluateRecord,
+    ExportRecord,
+    FetchRecord,
+    GateRecord,
+    PrepareRecord,
+    RoundRecord,
+    TrainRecord,
+    VerifyRecord,
+)
+from treering_trainer.report import render_round
+from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, read_memory
+from treering_trainer.stages.models import candidate_detector
+from treering_trainer.stages.prepare import labelled_classes, round_policies, training_path
+from treering_trainer.stages.shelf import load_datasets, load_training
+from treering_trainer.stages.verify import verified_path
+from treering_trainer.stages.workbench import Workbench
+from treering_trainer.store import describe_file, write_atomic
+from treering_trainer.version import VERSION
+from treering_trainer.yolo.detector import YoloDetector
+from treering_trainer.yolo.export import export_formats
+from treering_trainer.yolo.weights import save_model, save_ultralytics
+
+RECORD = "record.json"
+
+
+def export(bench: Workbench) -> ExportRecord:
+    """Make the files of the publication."""
+    start_s = time.monotonic()
+    folder = export_folder(bench)
+    relabelled: dict[str, int] = {}
+    differences: dict[str, float] = {}
+    memory = Memory()
+    if bench.record(GateRecord).passed:
+        detector = candidate_detector(bench)
+        memory, relabelled = _remember(bench, detector)
+        write_atomic(folder / MEMORY, memory.model_dump_json().encode())
+        write_atomic(folder / VAL, _val_bank(bench).model_dump_json().encode())
+        differences = _export_model(bench, detector, folder)
+    record = round_record(bench)
+    write_atomic(folder / RECORD, record.model_dump_json(indent=1).encode())
+    write_atomic(folder / "report.html", render_round(record, lineage=bench.lineage.rounds).encode())
+    files = {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder)}
+    return ExportRecord(
+        files=files,
+        memory_images=len(memory.items),
+        relabelled=relabelled,
+        max_abs_difference=differences,
+        duration_s=time.monotonic() - start_s,
+    )
+
+
+def export_folder(bench: Workbench) -> Path:
+    """What will be published, as it will lie in the round's folder."""
+    return bench.folder / "export"
+
+
+def round_record(bench: Workbench) -> RoundRecord:
+    """All that is known of the round before it is published."""
+    return RoundRecord(
+        line=bench.plan.line,
+        round=bench.plan.round,
+        attempt=bench.attempt,
+        increments=tuple(increment.name for increment in bench.plan.increments),
+        started=bench.started,
+        finished=now(),
+        treering_version=VERSION,
+        fetch=bench.record(FetchRecord),
+        verify=bench.record(VerifyRecord),
+        analyse=bench.record(AnalyseRecord),
+        prepare=bench.record(PrepareRecord),
+        train=bench.record(TrainRecord),
+        evaluate=bench.record(EvaluateRecord),
+        gate=bench.record(GateRecord),
+    )
+
+
+def _export_model(bench: Workbench, detector: YoloDetector, folder: Path) -> dict[str, float]:
+    size = bench.plan.spec.model.image_size
+    bench.progress("export", 0, 0, "files", "safetensors and .pt")
+    save_model(detector.model, folder, image_size=size, line=bench.plan.line, round_number=bench.plan.round)
+    save_ultralytics(detector.model, folder / "model.pt", image_size=size)
+    return export_formats(folder / "model.pt", bench.plan.spec.export.formats, image_size=size)
+
+
+def _remember(bench: Workbench, student: YoloDetector) -> tuple[Memory, dict[str, int]]:
+    """The memory of the next round: chosen by one policy, labelled further by others."""
+    candidates, samples = _candidates(bench)
+    history = sum(bench.lineage.train_images.values()) + bench.record(AnalyseRecord).new_images
+    policies = round_policies(bench, student.names)
+    chosen = _choose(policies, Keepsakes(candidates, samples, history), student)
+    images = dict(zip((item.sha256 for item in candidates), samples, strict=True))
+    before = _box_counts(chosen)
+    for policy in policies:
+        bench.progress("export", 0, 0, "images", f"memory: {policy.name}")
+        chosen = policy.relabel(chosen, [images[item.sha256] for item in chosen], student)
+    after = _box_counts(chosen)
+    added = {name: after[name] - before.get(name, 0) for name in after if after[name] > before.get(name, 0)}
+    return Memory(items=chosen), added
+
+
+def _choose(policies: Iterable[Policy], keepsakes: Keepsakes, student: YoloDetector) -> tuple[MemoryItem, ...]:
+    for policy in policies:
+        chosen = policy.remember(keepsakes, student)
+        if chosen is not None:
+            return chosen
+    return ()
+
+
+def _candidates(bench: Workbench) -> tuple[tuple[MemoryItem, ...], tuple[Sample, ...]]:
+    """Images that may be remembered: the present memory and this round's, with what people said of them."""
+    names = load_training(training_path(bench)).names
+    items: dict[str, MemoryItem] = {}
+    samples: dict[str, Sample] = {}
+    if not isinstance(bench.plan.base, str):
+        memory = read_memory(current_folder(bench) / MEMORY)
+        for item in memory.items:
+            items[item.sha256] = item
+            samples[item.sha256] = item.to_sample(bench.bank, {name: place for place, name in enumerate(names)})
+    for dataset in load_datasets(verified_path(bench.folder)):
+        classes = sorted(labelled_classes(dataset))
+        for sample in dataset.train if dataset.kind == "increment" else ():
+            item = MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=classes)
+            items[sample.sha256] = _united(items.get(sample.sha256), item)
+            samples[sample.sha256] = _resample(sample, items[sample.sha256], names)
+    return tuple(items.values()), tuple(samples[key] for key in items)
+
+
+def _united(old: MemoryItem | None, new: MemoryItem) -> MemoryItem:
+    if old is None:
+        return new
+    kept = tuple(box for box in old.boxes if box[0] not in new.classes)
+    classes = tuple(dict.fromkeys((*old.classes, *new.classes)))
+    return new.model_copy(update={"boxes": (*kept, *new.boxes), "classes": classes})
+
+
+def _resample(sample: Sample, item: MemoryItem, names: tuple[str, ...]) -> Sample:
+    told = item.to_sample(sample.image.parent, {name: place for place, name in enumerate(names)})
+    return Sample(sample.name, sample.image, told.boxes, sample.width, sample.height, sample.sha256, sample.phash)
+
+
+def _val_bank(bench: Workbench) -> Memory:
+    """Every increment's validation images so far, so that later rounds measure on the very same ones."""
+    kept = () if isinstance(bench.plan.base, str) else read_memory(current_folder(bench) / VAL).items
+    fresh = [
+        MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=sorted(labelled_classes(dataset)))
+        for dataset in load_datasets(verified_path(bench.folder))
+        if dataset.kind == "increment"
+        for sample in dataset.val
+    ]
+    return Memory(items=(*kept, *fresh))
+
+
+def _box_counts(items: Iterable[MemoryItem]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for item in items:
+        for name, *_ in item.boxes:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,152 @@
+"""fetch: everything a round needs, pulled into the work folder; unchanged objects are not pulled twice."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from treering_api import BadDataError, BadSpecError, Increment, ModelRef, StoreError
+from treering_trainer.dataset import Kind, wanted_keys
+from treering_trainer.memory import Memory
+from treering_trainer.records import FetchRecord
+from treering_trainer.stages.workbench import Workbench
+from treering_trainer.store import NotFoundError, Pulled, Store, Transferred, open_store, pull
+
+MEMORY = "memory.json"
+VAL = "val.json"
+MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A delivery or a hold-out, and the field that names it."""
+
+    kind: Kind
+    name: str
+    uri: str
+    field: str
+
+
+def fetch(bench: Workbench) -> FetchRecord:
+    """Pull the weights to start from, the bank, the round's increments and the hold-outs."""
+    start_s = time.monotonic()
+    first = isinstance(bench.plan.base, str)
+    pulled = [_fetch_base(bench)] if first else [_fetch_model(bench), _fetch_bank(bench)]
+    sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
+    pulled += [fetch_source(bench, source) for source in sources]
+    return FetchRecord(
+        objects=sum(part.objects for part in pulled),
+        size_bytes=sum(part.size_bytes for part in pulled),
+        from_cache=sum(part.from_cache for part in pulled),
+        duration_s=time.monotonic() - start_s,
+    )
+
+
+def increment_sources(bench: Workbench, increments: Iterable[Increment]) -> list[Source]:
+    """Where increments are delivered."""
+    places = {increment.name: place for place, increment in enumerate(bench.plan.spec.increments)}
+    return [
+        Source("increment", item.name, item.uri, f"spec.increments[{places.get(item.name, item.name)}].uri")
+        for item in increments
+    ]
+
+
+def holdout_sources(bench: Workbench) -> list[Source]:
+    """Where hold-outs lie."""
+    return [
+        Source("holdout", item.name, item.uri, f"spec.evaluation.holdouts[{place}].uri")
+        for place, item in enumerate(bench.plan.spec.evaluation.holdouts)
+    ]
+
+
+def fetch_source(bench: Workbench, source: Source) -> Pulled:
+    """Pull the images, labels and class names of one delivery.
+
+    Raises:
+        BadDataError: there is nothing in it.
+    """
+    store = open_store(source.uri, bench.connection)
+    objects = {info.key: info for info in store.list()}
+    keys = wanted_keys(objects, source.kind)
+    if not any(key.startswith("images/") for key in keys):
+        raise BadDataError(
+            source.field,
+            f"no images under {source.uri}/images/ ({len(objects)} objects in all)",
+            "Deliver images/train/*.jpg, labels/train/*.txt and names.json there, or mend the URI",
+        )
+    folder = bench.data_folder(source.kind, source.name)
+    _remove_strays(folder, keys)
+    return _pull(bench, store, {key: folder / key for key in keys}, source.name)
+
+
+def fetch_for_full(bench: Workbench) -> None:
+    """Pull what only full retraining needs: the base weights and every increment learned so far."""
+    _fetch_base(bench)
+    for source in increment_sources(bench, bench.plan.history):
+        fetch_source(bench, source)
+
+
+def current_folder(bench: Workbench) -> Path:
+    """Where the published model lies in the work folder."""
+    base = bench.plan.base
+    assert isinstance(base, ModelRef), "the line has no model yet"
+    return bench.shared / "models" / f"{base.round:04d}-{base.digest[:12]}"
+
+
+def base_path(bench: Workbench) -> Path:
+    """Where the base weights lie in the work folder."""
+    return bench.shared / "models" / "base" / bench.plan.spec.model.base.rsplit("/", 1)[-1]
+
+
+def read_memory(path: Path) -> Memory:
+    """A memory file of a published round."""
+    return Memory.model_validate_json(path.read_bytes())
+
+
+def _fetch_base(bench: Workbench) -> Pulled:
+    uri = bench.plan.spec.model.base
+    if "://" not in uri:
+        return Pulled(objects=0, size_bytes=0, from_cache=0)  # a name that ultralytics knows
+    parent, _, name = uri.rpartition("/")
+    store = open_store(parent, bench.connection)
+    try:
+        return pull(store, {name: base_path(bench)})
+    except NotFoundError as error:
+        raise BadSpecError("spec.model.base", f"{uri} does not exist", "Mend the URI or upload the weights") from error
+
+
+def _fetch_model(bench: Workbench) -> Pulled:
+    base, folder = bench.plan.base, current_folder(bench)
+    assert isinstance(base, ModelRef)
+    wanted = {name: folder / name for name in MODEL_FILES}
+    return _pull(bench, bench.line.model_folder(base), wanted, f"model of round {base.round}")
+
+
+def _fetch_bank(bench: Workbench) -> Pulled:
+    folder = current_folder(bench)
+    items = (*read_memory(folder / MEMORY).items, *read_memory(folder / VAL).items)
+    return _pull(bench, bench.line.bank(), {item.key: bench.bank / item.key for item in items}, "memory")
+
+
+def _pull(bench: Workbench, store: Store, wanted: dict[str, Path], what: str) -> Pulled:
+    done = itertools.count(1)
+
+    def tell(_: Transferred) -> None:
+        bench.progress("fetch", next(done), len(wanted), "objects", what)
+
+    try:
+        return pull(store, wanted, on_object=tell)
+    except NotFoundError as error:
+        raise StoreError(
+            error.where, f"{error.found} ({what})", "It was there a moment ago or belongs to the line: restore it"
+        ) from error
+
+
+def _remove_strays(folder: Path, keys: list[str]) -> None:
+    wanted = {folder / key for key in keys}
+    for path in folder.glob("**/*") if folder.exists() else ():
+        if path.is_file() and path not in wanted and not path.name.startswith("."):
+            path.unlink()

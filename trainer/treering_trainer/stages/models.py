@@ -1,0 +1,79 @@
+"""The models of a round: the one to start from, the published one, the candidate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from treering_api import BadSpecError, EnvironmentFailure
+from treering_trainer.stages.fetch import base_path, current_folder
+from treering_trainer.stages.workbench import Workbench
+from treering_trainer.yolo.detector import YoloDetector
+from treering_trainer.yolo.head import grow_head
+from treering_trainer.yolo.types import DetectionModel
+from treering_trainer.yolo.weights import from_scratch, load_foreign, load_model, load_official
+
+
+def starts_from_scratch(bench: Workbench, strategy: str) -> bool:
+    """Whether the round's first weights are random."""
+    return strategy == "full" and bench.plan.spec.model.from_scratch
+
+
+def start_model(bench: Workbench, strategy: str, names: tuple[str, ...]) -> DetectionModel:
+    """The weights to train, with a head for `names`: the published model's, or the base's in a full round."""
+    seed = bench.plan.spec.training.seed
+    if strategy == "incremental":
+        return grow_head(load_model(current_folder(bench)), names, seed=seed)
+    base = bench.plan.spec.model.base
+    if bench.plan.spec.model.from_scratch:
+        return from_scratch(str(base_path(bench)) if "://" in base else base, names, shown_as=base, seed=seed)
+    if "://" in base:
+        return grow_head(load_foreign(base_path(bench), shown_as=base), names, seed=seed)
+    return grow_head(load_official(base, bench.shared / "models" / "official"), names, seed=seed)
+
+
+def published_detector(bench: Workbench) -> YoloDetector:
+    """The model in production, ready to detect."""
+    return make_detector(bench, load_model(current_folder(bench)))
+
+
+def candidate_folder(bench: Workbench) -> Path:
+    """Where the train stage leaves the candidate."""
+    return bench.folder / "candidate"
+
+
+def candidate_detector(bench: Workbench) -> YoloDetector:
+    """The candidate, ready to detect."""
+    return make_detector(bench, load_model(candidate_folder(bench)))
+
+
+def make_detector(bench: Workbench, model: DetectionModel) -> YoloDetector:
+    """`model` on the round's device."""
+    workers = 0 if bench.device == "cpu" else min(bench.threads, 4)
+    placed = model.to(bench.device).eval()
+    return YoloDetector(placed, bench.plan.spec.model.image_size, bench.device, workers=workers)
+
+
+def choose_device(gpus: int | str) -> str:
+    """The device of a round on this machine.
+
+    Raises:
+        EnvironmentFailure: a GPU was asked for and there is none.
+        BadSpecError: more than one was asked for, which this release can't use.
+    """
+    import torch
+
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus == "auto":
+        return "cuda:0" if found else "cpu"
+    assert isinstance(gpus, int)
+    if gpus > 1:
+        raise BadSpecError(
+            "spec.compute.gpus", f"{gpus} GPUs were asked for", "This release trains on one GPU: give 1, 0 or auto"
+        )
+    if gpus > found:
+        raise EnvironmentFailure(
+            "spec.compute.gpus",
+            f"{gpus} GPU was asked for and torch finds none on this machine",
+            "Run where there is one (check the driver with nvidia-smi), or set gpus to auto or 0",
+        )
+    return "cuda:0" if gpus else "cpu"

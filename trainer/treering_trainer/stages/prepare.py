@@ -1,0 +1,105 @@
+"""prepare: the class union grows by name, labels are united per image, and the policies compose what is trained on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from treering_trainer.dataset import DataSet, Sample, remap, unite
+from treering_trainer.memory import Memory, Remembered
+from treering_trainer.policies.interface import Policy, Situation, TrainingData
+from treering_trainer.policies.registry import active_policies
+from treering_trainer.records import AnalyseRecord, PrepareRecord
+from treering_trainer.stages.analyse import history_path
+from treering_trainer.stages.fetch import MEMORY, current_folder, read_memory
+from treering_trainer.stages.models import published_detector
+from treering_trainer.stages.shelf import load_datasets, save_training
+from treering_trainer.stages.verify import verified_path
+from treering_trainer.stages.workbench import Workbench
+
+
+def prepare(bench: Workbench) -> PrepareRecord:
+    """Compose the training data and keep it in the work folder."""
+    start_s = time.monotonic()
+    datasets = load_datasets(verified_path(bench.folder))
+    names = class_union(bench, datasets)
+    history = load_datasets(history_path(bench)) if bench.record(AnalyseRecord).strategy == "full" and bench.plan.history else ()
+    sources = [*history, *(dataset for dataset in datasets if dataset.kind == "increment")]
+    data = unite_samples(names, sources)
+    policies = round_policies(bench, names)
+    for policy in policies:
+        bench.progress("prepare", 0, 0, "images", policy.name)
+        data = policy.compose(data)
+    save_training(training_path(bench), data)
+    return PrepareRecord(
+        classes=names,
+        new_images=len(data.new),
+        memory_images=len(data.memory),
+        merged_images=data.merged_images,
+        pseudo_labels=dict(data.pseudo_labels),
+        policies=tuple(policy.name for policy in policies),
+        duration_s=time.monotonic() - start_s,
+    )
+
+
+def class_union(bench: Workbench, datasets: Sequence[DataSet]) -> tuple[str, ...]:
+    """The classes of the grown model: the old ones in their places, then the new ones of the increments."""
+    return unite(bench.plan.known_classes, *(dataset for dataset in datasets if dataset.kind == "increment"))
+
+
+def round_policies(bench: Workbench, names: tuple[str, ...]) -> tuple[Policy, ...]:
+    """The policies of the round, ready to act."""
+    return active_policies(bench.plan.spec.policies, situation(bench, names))
+
+
+def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
+    """What the policies know about the round."""
+    plain = Situation(
+        strategy=bench.record(AnalyseRecord).strategy,
+        seed=bench.plan.spec.training.seed,
+        names=names,
+        old_names=bench.plan.known_classes,
+    )
+    if isinstance(bench.plan.base, str):
+        return replace(plain, memory=Memory())
+    memory = read_memory(current_folder(bench) / MEMORY)
+    samples = Remembered(memory, bench.bank).samples(names)
+    return replace(plain, memory=memory, memory_samples=samples, teacher=published_detector(bench))
+
+
+def labelled_classes(dataset: DataSet) -> frozenset[str]:
+    """The classes that a delivery's labels speak of.
+
+    A class of its list without a single box was not labelled rather than absent: deliveries often come with the whole
+    line's class list. Only a delivery without any box at all is believed to show none of its classes.
+    """
+    samples = (*dataset.train, *dataset.val)
+    seen = frozenset(dataset.names[int(row[0])] for sample in samples for row in sample.boxes)
+    return seen or frozenset(dataset.names)
+
+
+def unite_samples(names: tuple[str, ...], datasets: Sequence[DataSet]) -> TrainingData:
+    """All train images, each once: the labels of an image that was delivered several times are united."""
+    samples: dict[str, Sample] = {}
+    known: dict[str, frozenset[str]] = {}
+    for dataset in datasets:
+        classes = labelled_classes(dataset)
+        for sample in dataset.train:
+            boxes = remap(sample.boxes, dataset.names, names)
+            before = samples.get(sample.sha256)
+            if before is not None:
+                old = [row for row in before.boxes if names[int(row[0])] not in classes]
+                boxes = np.concatenate([np.asarray(old, dtype=np.float64).reshape(-1, 5), boxes])
+            name = f"{dataset.name}__{sample.name}" if before is None else before.name
+            samples[sample.sha256] = replace(sample, name=name, boxes=boxes)
+            known[sample.sha256] = known.get(sample.sha256, frozenset()) | classes
+    return TrainingData(names=names, new=tuple(samples.values()), new_classes_known=tuple(known.values()))
+
+
+def training_path(bench: Workbench) -> Path:
+    """Where the composed training data lies."""
+    return bench.folder / "training.json"

@@ -1,0 +1,147 @@
+"""publish: the files first, the manifest after them, and one conditional put that makes the round count.
+
+Up to that put the line is what it was; whoever dies before it leaves files that nothing names. A second process that
+published in the meantime makes the put fail: a dead attempt can't overwrite a living one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from treering_api import ModelRef, RoundSummary, StoreError, advance
+from treering_trainer.line import MANIFEST, REPORT, folder_name, now
+from treering_trainer.records import (
+    AnalyseRecord,
+    EvaluateRecord,
+    ExportRecord,
+    GateRecord,
+    PrepareRecord,
+    PublishRecord,
+    RoundRecord,
+    TrainRecord,
+    VerifyRecord,
+)
+from treering_trainer.report import render_line
+from treering_trainer.stages.export import RECORD, export_folder
+from treering_trainer.stages.fetch import MEMORY, VAL, read_memory
+from treering_trainer.stages.shelf import load_datasets
+from treering_trainer.stages.verify import verified_path
+from treering_trainer.stages.workbench import Workbench
+from treering_trainer.store import ConflictError, Manifest, NotFoundError, Transferred, check_file, push, write_manifest
+
+PAGES = 20
+"""Rounds whose records the line's page is made of."""
+
+
+def publish(bench: Workbench) -> PublishRecord:
+    """Bring the round into the line.
+
+    Raises:
+        StoreError: somebody else changed the line since the round began; nothing of theirs is touched.
+    """
+    start_s = time.monotonic()
+    passed = bench.record(GateRecord).passed
+    folder, files = export_folder(bench), bench.record(ExportRecord).files
+    for name, entry in files.items():
+        check_file(folder / name, entry)
+    sent = _push_bank(bench) if passed else 0
+    target = bench.line.round_folder(bench.plan.round, bench.attempt)
+    counter = itertools.count(1)
+
+    def tell(_: Transferred) -> None:
+        bench.progress("publish", next(counter), len(files), "files")
+
+    sent += push(target, {name: folder / name for name in files}, on_object=tell).size_bytes
+    manifest = Manifest(files=files, extra={"round": bench.plan.round, "published": passed})
+    digest = write_manifest(target, MANIFEST, manifest)
+    _advance(bench, summarise(bench, digest))
+    return PublishRecord(
+        published=passed,
+        uri=target.uri,
+        manifest_sha256=digest,
+        size_bytes=sent,
+        duration_s=time.monotonic() - start_s,
+    )
+
+
+def summarise(bench: Workbench, digest: str) -> RoundSummary:
+    """The round as the lineage keeps it."""
+    analysis, scores, verdict = bench.record(AnalyseRecord), bench.record(EvaluateRecord), bench.record(GateRecord)
+    uri = f"{bench.line.store.uri}/{folder_name(bench.plan.round, bench.attempt)}"
+    model = ModelRef(
+        round=bench.plan.round,
+        attempt=bench.attempt,
+        uri=uri,
+        digest=digest,
+        classes=bench.record(PrepareRecord).classes,
+        map50=scores.map50,
+    )
+    return RoundSummary(
+        round=bench.plan.round,
+        attempt=bench.attempt,
+        parent=bench.plan.parent,
+        increments=tuple(increment.name for increment in bench.plan.increments),
+        strategy=analysis.strategy,
+        reason=analysis.reason,
+        verdict="published" if verdict.passed else "rejected",
+        sentence=verdict.sentence[:1024],
+        map50=scores.map50,
+        map50_before=scores.map50_before,
+        forgetting=scores.forgetting,
+        gain=scores.gain,
+        images=analysis.new_images,
+        gpu_seconds=bench.record(TrainRecord).gpu_seconds,
+        started=bench.started,
+        finished=now(),
+        uri=uri,
+        model=model if verdict.passed else None,
+    )
+
+
+def publish_page(bench: Workbench) -> None:
+    """Make the line's page anew; it only shows what the lineage says, so it needs no condition."""
+    lineage, _ = bench.line.read()
+    records = []
+    for summary in lineage.rounds[-PAGES:]:
+        try:
+            data = bench.line.round_folder(summary.round, summary.attempt).get(RECORD)
+        except NotFoundError:
+            continue
+        records.append(RoundRecord.model_validate_json(data))
+    bench.line.store.put(REPORT, render_line(bench.plan.line, lineage.rounds, records).encode())
+
+
+def _advance(bench: Workbench, summary: RoundSummary) -> None:
+    images = {
+        count.dataset: count.images
+        for count in bench.record(VerifyRecord).counts
+        if count.kind == "increment" and count.split == "train"
+    }
+    after = advance(bench.lineage, bench.plan, summary, images)
+    try:
+        bench.line.write(after, bench.etag)
+    except ConflictError as error:
+        present, _ = bench.line.read()
+        if present.rounds and (present.rounds[-1].round, present.rounds[-1].attempt) == (summary.round, summary.attempt):
+            return  # our own put, whose answer was lost
+        raise StoreError(
+            bench.line.store.uri,
+            f"another process published round {present.round} while this one was at work",
+            "Run again: what is still to be learned is learned on top of it",
+        ) from error
+
+
+def _push_bank(bench: Workbench) -> int:
+    """Bring images that the new memory or val bank names into the bank; those that are there stay."""
+    folder = export_folder(bench)
+    local = {
+        sample.sha256: sample.image
+        for dataset in load_datasets(verified_path(bench.folder))
+        for _, sample in dataset.samples()
+    }
+    items = (*read_memory(folder / MEMORY).items, *read_memory(folder / VAL).items)
+    bank = bench.line.bank()
+    present = {info.key for info in bank.list()}
+    missing = {item.key: local[item.sha256] for item in items if item.key not in present}
+    return push(bank, missing).size_bytes

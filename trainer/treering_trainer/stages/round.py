@@ -1,0 +1,82 @@
+"""One round: the nine stages in order, each skipped if its record is there already.
+
+Called by `run`. Killed at any moment, the line's model is what it was, and the next try goes on at the first unfinished
+stage, inside `train` at the last full epoch.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+
+from treering_api import STAGES, RoundSummary
+from treering_trainer.progress import Measured, RoundFinished, RoundStarted, StageFinished, StageStarted
+from treering_trainer.records import PublishRecord, Record
+from treering_trainer.stages.analyse import analyse
+from treering_trainer.stages.evaluate import evaluate
+from treering_trainer.stages.export import export
+from treering_trainer.stages.fetch import fetch
+from treering_trainer.stages.gate import gate
+from treering_trainer.stages.outcome import outcome
+from treering_trainer.stages.prepare import prepare
+from treering_trainer.stages.publish import publish, publish_page, summarise
+from treering_trainer.stages.train import train
+from treering_trainer.stages.verify import verify
+from treering_trainer.stages.workbench import Workbench
+
+STAGE_FUNCTIONS: dict[str, Callable[[Workbench], Record]] = {
+    "fetch": fetch,
+    "verify": verify,
+    "analyse": analyse,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "gate": gate,
+    "export": export,
+    "publish": publish,
+}
+
+
+def run_round(bench: Workbench) -> RoundSummary:
+    """Run a round to its verdict.
+
+    Raises:
+        TreeringError: what stopped it, with what to do about it; what was done is kept.
+    """
+    plan = bench.plan
+    names = tuple(increment.name for increment in plan.increments)
+    bench.observer(RoundStarted(plan.line, plan.round, bench.attempt, names, plan.reason))
+    for index, stage in enumerate(STAGES, start=1):
+        _run_stage(bench, stage, index)
+    summary = summarise(bench, bench.record(PublishRecord).manifest_sha256)
+    publish_page(bench)
+    bench.observer(RoundFinished(summary.model_dump(mode="json")))
+    shutil.rmtree(bench.folder, ignore_errors=True)
+    return summary
+
+
+def _run_stage(bench: Workbench, stage: str, index: int) -> None:
+    bench.stop.check(stage)
+    bench.observer(StageStarted(stage, index, len(STAGES)))
+    start_s, record = time.monotonic(), bench.find(stage)
+    if record is None:
+        record = STAGE_FUNCTIONS[stage](bench)
+        bench.keep(stage, record)
+    for measured in _measurements(record):
+        bench.observer(measured)
+    bench.observer(StageFinished(stage, time.monotonic() - start_s, outcome(record)))
+
+
+def _measurements(record: Record) -> list[Measured]:
+    from treering_trainer.records import TrainRecord, VerifyRecord
+
+    if isinstance(record, VerifyRecord):
+        severities = [finding.severity for finding in record.findings]
+        return [
+            Measured("treering_round_findings", float(severities.count(name)), {"severity": name})
+            for name in ("error", "quarantine", "warning", "info")
+        ]
+    if isinstance(record, TrainRecord):
+        return [Measured("treering_round_gpu_seconds_total", record.gpu_seconds)]
+    return []

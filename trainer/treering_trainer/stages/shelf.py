@@ -1,0 +1,91 @@
+"""Data sets between stages: what verify found usable and what prepare made of it, as JSON in the work folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from treering_trainer.dataset import DataSet, Sample
+from treering_trainer.policies.interface import TrainingData
+from treering_trainer.store import write_atomic
+
+
+def save_datasets(path: Path, datasets: Sequence[DataSet]) -> None:
+    """Write verified data sets."""
+    _write(path, [_from_dataset(dataset) for dataset in datasets])
+
+
+def load_datasets(path: Path) -> tuple[DataSet, ...]:
+    """Read what `save_datasets` wrote."""
+    return tuple(_to_dataset(data) for data in json.loads(path.read_bytes()))
+
+
+def save_training(path: Path, data: TrainingData) -> None:
+    """Write what a round trains on."""
+    _write(
+        path,
+        {
+            "names": data.names,
+            "new": [_from_sample(sample) for sample in data.new],
+            "known": [sorted(known) for known in data.new_classes_known],
+            "memory": [_from_sample(sample) for sample in data.memory],
+            "batch_share": data.batch_share,
+            "merged_images": data.merged_images,
+            "pseudo_labels": dict(data.pseudo_labels),
+        },
+    )
+
+
+def load_training(path: Path) -> TrainingData:
+    """Read what `save_training` wrote."""
+    data = json.loads(path.read_bytes())
+    return TrainingData(
+        names=tuple(data["names"]),
+        new=tuple(_to_sample(item) for item in data["new"]),
+        new_classes_known=tuple(frozenset(known) for known in data["known"]),
+        memory=tuple(_to_sample(item) for item in data["memory"]),
+        batch_share=data["batch_share"],
+        merged_images=data["merged_images"],
+        pseudo_labels=data["pseudo_labels"],
+    )
+
+
+def _write(path: Path, data: object) -> None:
+    write_atomic(path, json.dumps(data).encode())
+
+
+def _from_dataset(dataset: DataSet) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "names": dataset.names,
+        "train": [_from_sample(sample) for sample in dataset.train],
+        "val": [_from_sample(sample) for sample in dataset.val],
+    }
+
+
+def _to_dataset(data: dict[str, Any]) -> DataSet:
+    return DataSet(
+        name=data["name"],
+        kind=cast("Literal['increment', 'holdout', 'memory']", data["kind"]),
+        names=tuple(data["names"]),
+        train=tuple(_to_sample(item) for item in data["train"]),
+        val=tuple(_to_sample(item) for item in data["val"]),
+    )
+
+
+def _from_sample(sample: Sample) -> list[Any]:
+    boxes = [[float(value) for value in row] for row in sample.boxes]
+    return [
+        sample.name, str(sample.image), boxes, sample.width, sample.height, sample.sha256, sample.phash,
+    ]  # fmt: skip
+
+
+def _to_sample(data: list[Any]) -> Sample:
+    name, image, boxes, width, height, sha256, phash = data
+    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 5)
+    return Sample(name, Path(image), array, width, height, sha256, phash)

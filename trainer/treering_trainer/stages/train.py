@@ -1,0 +1,103 @@
+"""train: the recipe made from plan and data, run through the facade around ultralytics; leaves the candidate behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from treering_api import ResolvedTraining, resolve_training
+from treering_trainer.engine.recipe import Listener, Recipe
+from treering_trainer.progress import EpochFinished
+from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
+from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
+from treering_trainer.stages.models import candidate_folder, make_detector, start_model, starts_from_scratch
+from treering_trainer.stages.prepare import round_policies, training_path
+from treering_trainer.stages.shelf import load_training
+from treering_trainer.stages.workbench import Workbench
+from treering_trainer.yolo.training import Trained, forget_checkpoint, train as run_recipe
+from treering_trainer.yolo.types import DetectionModel
+from treering_trainer.yolo.weights import save_model
+
+
+def train(bench: Workbench) -> TrainRecord:
+    """Train the candidate; a training that was cut off goes on at its last full epoch."""
+    start_s = time.monotonic()
+    analysis = bench.record(AnalyseRecord)
+    recipe = make_recipe(bench)
+    model = start_model(bench, analysis.strategy, recipe.names)
+    trained = run_recipe(recipe, model, _validation(bench, recipe))
+    save_model(
+        trained.model,
+        candidate_folder(bench),
+        image_size=recipe.image_size,
+        line=bench.plan.line,
+        round_number=bench.plan.round,
+    )
+    forget_checkpoint(recipe.folder)
+    return _record(trained, recipe, time.monotonic() - start_s)
+
+
+def make_recipe(bench: Workbench) -> Recipe:
+    """The round's training, without any "auto" left."""
+    data = load_training(training_path(bench))
+    settings = settle(bench)
+    return Recipe(
+        names=data.names,
+        new=data.new,
+        memory=data.memory,
+        batch_share=data.batch_share,
+        settings=settings,
+        image_size=bench.plan.spec.model.image_size,
+        device=bench.device,
+        folder=bench.folder / "train",
+        policies=round_policies(bench, data.names),
+        listener=Listener(
+            batch=lambda done, total: bench.tell("train", done, total, "images"),
+            epoch=lambda record: bench.observer(EpochFinished(record, settings.epochs)),
+        ),
+        stop=bench.stop,
+    )
+
+
+def settle(bench: Workbench) -> ResolvedTraining:
+    """`spec.training` with the defaults of this kind of round."""
+    analysis = bench.record(AnalyseRecord)
+    return resolve_training(
+        bench.plan.spec.training,
+        strategy=analysis.strategy,
+        new_classes=bool(analysis.new_classes),
+        from_scratch=starts_from_scratch(bench, analysis.strategy),
+        gpu=bench.device != "cpu",
+        cpus=bench.threads,
+    )
+
+
+def _validation(bench: Workbench, recipe: Recipe) -> Callable[[DetectionModel], float] | None:
+    """Fitness for early stopping: on the increments' own val sets, never on hold-outs, which only judge."""
+    sets = [item for item in evaluation_sets(bench, recipe.names) if item.kind == "val"]
+    if not sets or not recipe.settings.patience:
+        return None
+    return partial(_fitness, bench, sets)
+
+
+def _fitness(bench: Workbench, sets: list[EvaluationSet], model: DetectionModel) -> float:
+    scores, _ = score(bench, make_detector(bench, model), sets, bench.folder / "train" / "val")
+    return mean_map50_95(scores)
+
+
+def _record(trained: Trained, recipe: Recipe, duration_s: float) -> TrainRecord:
+    epochs: tuple[EpochRecord, ...] = trained.epochs
+    return TrainRecord(
+        epochs=epochs,
+        image_passes=trained.image_passes,
+        stopped_early=trained.stopped_early,
+        best_epoch=trained.best_epoch,
+        learning_rate=recipe.settings.learning_rate,
+        batch=recipe.settings.batch,
+        device=recipe.device,
+        attempts=trained.attempts,
+        gpu_seconds=trained.gpu_seconds,
+        peak_memory_bytes=trained.peak_memory_bytes,
+        duration_s=duration_s,
+    )

@@ -1,0 +1,33 @@
+"""The detector's own loss with the policies' terms added, in the form ultralytics' loop expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from treering_trainer.policies.interface import Policy
+
+
+class PolicyLoss:
+    """Called like ultralytics' criterion: `(predictions, batch) -> (loss per image times batch, items by name)`."""
+
+    def __init__(self, criterion: Any, policies: Sequence[Policy]) -> None:
+        self.criterion = criterion
+        self.policies = tuple(policies)
+
+    def __call__(self, predictions: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        loss, items = self.criterion(predictions, batch)
+        images = batch["img"].shape[0]
+        total, shown = loss.sum(), dict(items)
+        for policy in self.policies:
+            for name, term in policy.losses(batch, predictions).items():
+                total = total + term * images
+                shown[name] = term.detach()
+        return total, shown
+
+    def update(self) -> None:
+        """Once per epoch, for criteria that change with time."""
+        if hasattr(self.criterion, "update"):
+            self.criterion.update()

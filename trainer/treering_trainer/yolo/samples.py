@@ -1,0 +1,112 @@
+"""Samples as ultralytics data sets: labels come from memory, so nothing is scanned and no pickled cache is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch.utils.data import DataLoader
+from ultralytics.cfg import get_cfg
+from ultralytics.data.build import InfiniteDataLoader, _RepeatSampler, seed_worker
+from ultralytics.data.dataset import YOLODataset
+
+from treering_trainer.dataset import Sample
+from treering_trainer.engine.order import EpochBatches
+
+CACHE_SHARE = 0.2  # of the free memory that decoded images may take
+
+
+class SampleDataset(YOLODataset):
+    """A `YOLODataset` over samples; file names are the samples' paths, labels their boxes."""
+
+    def __init__(self, samples: Sequence[Sample], names: Sequence[str], **settings: Any) -> None:
+        self.samples = tuple(samples)
+        data = {"names": dict(enumerate(names)), "nc": len(names), "channels": 3}
+        super().__init__(img_path="", data=data, task="detect", **settings)
+
+    def get_img_files(self, img_path: str | list[str]) -> list[str]:
+        """The samples' image files, in order."""
+        del img_path
+        return [str(sample.image) for sample in self.samples]
+
+    def get_labels(self) -> list[dict[str, Any]]:
+        """The samples' labels, in the form ultralytics keeps them."""
+        return [_label(sample) for sample in self.samples]
+
+    def prefill(self, order: Sequence[int]) -> None:
+        """Start the mosaic's buffer from `order`, so that no epoch depends on what the one before left in it."""
+        for index in self.buffer:
+            self.ims[index] = None
+        self.buffer = [index for index in order if self.ims[index] is None][: max(self.max_buffer_length - 1, 1)]
+
+
+def training_set(samples: Sequence[Sample], names: Sequence[str], hyp: Any, *, batch: int, stride: int) -> SampleDataset:
+    """An augmenting data set; decoded images stay in memory where they fit easily."""
+    return SampleDataset(
+        samples,
+        names,
+        imgsz=hyp.imgsz,
+        augment=True,
+        hyp=hyp,
+        batch_size=batch,
+        stride=stride,
+        pad=0.0,
+        cache="ram" if _fits_in_memory(len(samples), hyp.imgsz) else None,
+    )
+
+
+def training_loader(dataset: SampleDataset, batches: EpochBatches, *, workers: int, pin: bool) -> InfiniteDataLoader:
+    """A loader whose batches are those of `batches`."""
+    loader = InfiniteDataLoader(
+        dataset=dataset,
+        batch_size=min(batches.mix.batch, len(dataset)),
+        num_workers=workers,
+        pin_memory=pin,
+        collate_fn=dataset.collate_fn,
+        worker_init_fn=seed_worker,
+        generator=torch.Generator(),
+    )
+    # Handed to the constructor it would leave `batch_size` None, which ultralytics computes with
+    object.__setattr__(loader, "batch_sampler", _RepeatSampler(batches))
+    return loader
+
+
+def reading_loader(
+    samples: Sequence[Sample], names: Sequence[str], *, image_size: int, batch: int, stride: int, workers: int
+) -> DataLoader[dict[str, Any]]:
+    """A loader without augmentation, in batches of images of like shape (`rect`), for evaluation and detection."""
+    dataset = SampleDataset(
+        samples,
+        names,
+        imgsz=image_size,
+        augment=False,
+        hyp=get_cfg(),
+        batch_size=batch,
+        stride=stride,
+        rect=True,
+        pad=0.5,
+    )
+    return InfiniteDataLoader(
+        dataset=dataset, batch_size=batch, shuffle=False, num_workers=workers, collate_fn=dataset.collate_fn
+    )
+
+
+def _label(sample: Sample) -> dict[str, Any]:
+    boxes = np.asarray(sample.boxes, dtype=np.float32).reshape(-1, 5)
+    return {
+        "im_file": str(sample.image),
+        "shape": (sample.height, sample.width),
+        "cls": boxes[:, :1],
+        "bboxes": boxes[:, 1:],
+        "segments": [],
+        "keypoints": None,
+        "normalized": True,
+        "bbox_format": "xywh",
+    }
+
+
+def _fits_in_memory(images: int, image_size: int) -> bool:
+    return images * image_size * image_size * 3 < CACHE_SHARE * psutil.virtual_memory().available
