@@ -197,7 +197,7 @@ def test_get_file__other_bytes_than_promised_never_get_the_name(
     path = tmp_path / "weights.pt"
     path.write_bytes(b"kept")
     with pytest.raises(IntegrityError, match=words) as caught:
-        store.get_file("weights.pt", path, **promise)
+        store.get_file("weights.pt", path, **promise)  # type: ignore[arg-type]
     assert caught.value.where == f"{store.uri}/weights.pt"
     assert path.read_bytes() == b"kept"
     assert not list(tmp_path.glob(".treering-tmp-*"))

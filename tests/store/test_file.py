@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from treering_api.errors import EnvironmentFailure, StoreError
 from treering_trainer.store import AccessDeniedError, ConflictError, NoStoreError, NotFoundError, Store, open_store
 from treering_trainer.store.file import FileStore

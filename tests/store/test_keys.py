@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from treering_api.errors import BadSpecError, StoreError
 from treering_trainer.store import open_store
 from treering_trainer.store.keys import check_found

@@ -4,8 +4,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
+from tests.plugins.s3_servers import S3Bucket
 from treering_api.errors import BadSpecError, EnvironmentFailure
-from treering_trainer.store import open_store, sha256_of, write_atomic
+from treering_trainer.store import Connection, open_store, sha256_of, write_atomic
 from treering_trainer.store.local import staged
 
 
@@ -47,22 +49,12 @@ def test_staged__restart_forgets(tmp_path: Path) -> None:
     assert (staging.size_bytes, staging.sha256) == (5, hashlib.sha256(b"short").hexdigest())
 
 
-@pytest.mark.parametrize("size_bytes", [66_000, 3_000_000], ids=["in the buffer", "beyond the buffer"])
+@pytest.mark.parametrize("size_bytes", [66_000, 3_000_000], ids=["in one piece", "in several"])
 def test_get_file__onto_a_full_disk_says_so_and_leaves_nothing(
-    full_disk: Path, tmp_path: Path, size_bytes: int
+    s3_server: S3Bucket, full_disk: Path, size_bytes: int
 ) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    store = open_store(source.as_uri())
-    with (source / "model.pt").open("wb") as file:
-        for _ in range(size_bytes // 1000):  # in pieces, since a file size limit may stand in for the full disk
-            file.write(b"x" * 1000) if file.tell() < 60_000 else file.seek(1000, 1)
-        sparse = file.tell()
-    if sparse > 60_000:
-        try:
-            os_truncate(source / "model.pt", size_bytes)
-        except OSError:
-            pytest.fail("the source could not be made")
+    store = open_store(s3_server.uri, Connection(endpoint=s3_server.endpoint))
+    store.put("model.pt", b"x" * size_bytes)
     with pytest.raises(EnvironmentFailure, match="disk full"):
         store.get_file("model.pt", full_disk / "work" / "model.pt")
     assert list((full_disk / "work").iterdir()) == []

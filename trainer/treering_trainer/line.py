@@ -4,27 +4,42 @@
     report.html                      the line's page, made anew after each round
     bank/<sha256><suffix>            remembered and validation images, named by content, shared by all rounds
     attempts/0002/0001.json          one claim for each try at a round
-    rounds/0002/attempt-1/...        what a round published; its manifest.json is written last
+    rounds/0002/attempt-1/...        what a try published; its manifest.json is written last
 
-Used by the stages and by the command line; on a cluster only trainer pods come here.
+A folder below rounds/ counts only if the lineage names it. Used by the stages and by the command line; on a cluster only
+trainer pods come here. Importing this costs no detector: a look at a line is quick.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from treering_api import Lineage, ModelRef, RoundSummary, StoreError
-from treering_trainer.store import ConflictError, NotFoundError, Store
+from treering_api import (
+    RETRY_ANNOTATION,
+    IncrementalTrain,
+    Lineage,
+    ModelRef,
+    Rollback,
+    RoundPlan,
+    Spec,
+    StoreError,
+    Waiting,
+    next_round,
+)
+from treering_trainer.store import ConflictError, Connection, NotFoundError, Store, open_store
 
 LINEAGE = "lineage.json"
 REPORT = "report.html"
 BANK = "bank"
 MANIFEST = "manifest.json"
+_CLAIM = re.compile(r"(\d+)\.json")
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,8 @@ class Line:
         """The number of a new try at a round; two processes never get the same one."""
         folder = f"attempts/{round_number:04d}"
         claim = {"host": platform.node(), "time": now()}
-        number = 1 + max((int(info.key.split("/")[-1].split(".")[0]) for info in self.store.list(folder)), default=0)
+        names = (_CLAIM.fullmatch(info.key.removeprefix(f"{folder}/")) for info in self.store.list(f"{folder}/"))
+        number = 1 + max((int(name[1]) for name in names if name), default=0)
         while True:
             try:
                 self.store.put(f"{folder}/{number:04d}.json", json.dumps(claim).encode(), create=True)
@@ -97,9 +113,22 @@ class Line:
         """Where images lie by content."""
         return self.store.at(BANK)
 
-    def page(self, summary: RoundSummary) -> str:
-        """URI of a round's report."""
-        return f"{self.store.uri}/{folder_name(summary.round, summary.attempt)}/{REPORT}"
+
+def open_line(resource: IncrementalTrain, certificate_authority: Path | None = None) -> Line:
+    """The line of a resource, in its store."""
+    connection = connect(resource.spec, certificate_authority)
+    return Line(resource.metadata.name, open_store(resource.spec.store.uri, connection))
+
+
+def connect(spec: Spec, certificate_authority: Path | None = None) -> Connection:
+    """How `spec.store` is spoken to."""
+    return Connection.from_spec(spec.store, certificate_authority)
+
+
+def plan_next(resource: IncrementalTrain, lineage: Lineage) -> RoundPlan | Rollback | Waiting:
+    """What would be done next for a line."""
+    retry = resource.metadata.annotations.get(RETRY_ANNOTATION)
+    return next_round(resource.spec, resource.metadata.name, lineage, retry=retry)
 
 
 def folder_name(round_number: int, attempt: int) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from treering_trainer.cli.tables import print_json, print_text
+from treering_trainer.cli.tables import print_json, print_text, table_console
 
 app = typer.Typer(help="The models that a line published.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,7 +35,7 @@ def list_models(spec: Spec, as_json: Json = False) -> int:
     for model, current in found:
         score = "–" if model.map50 is None else f"{model.map50:.3f}"
         table.add_row("*" if current else "", str(model.round), score, escape(", ".join(model.classes)), model.uri)
-    Console(highlight=False, soft_wrap=True).print(table)
+    table_console().print(table)
     return 0
 
 

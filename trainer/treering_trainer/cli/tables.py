@@ -49,7 +49,7 @@ def print_rounds(rounds: Sequence[RoundSummary]) -> None:
             _points(item.forgetting),
             _score(item.gain),
         )
-    _console().print(table)
+    table_console().print(table)
     for item in rounds:
         if item.verdict == "rejected":
             print_text(f"round {item.round}: {item.sentence}")
@@ -89,15 +89,21 @@ def print_findings(report: Inspection) -> None:
         boxes = ", ".join(f"{escape(name)} {number}" for name, number in count.boxes.items())
         row = (count.dataset, count.kind, count.split, str(count.images), str(count.backgrounds), str(count.quarantined))
         table.add_row(*row, boxes)
-    console = _console()
+    console = table_console()
     console.print(table)
     for finding in report.findings:
         style = _STYLES[finding.severity]
         console.print(f"[{style}]{finding.severity}[/] {escape(finding.where)}: {escape(finding.found)}. {escape(finding.mend)}")
 
 
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 200
+"""Columns for a file or a pipe, which can't say how wide it is."""
+
+
+def table_console() -> Console:
+    """The console for tables: as wide as the terminal."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
 
 
 def _score(value: float | None) -> str:

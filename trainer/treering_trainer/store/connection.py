@@ -8,22 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
+
+from treering_api.model import StoreSpec
 
 Checksums = Literal["auto", "whenRequired", "whenSupported"]
-
-
-class StoreSettings(Protocol):
-    """The part of `treering_api`'s `StoreSpec` that concerns the connection."""
-
-    @property
-    def endpoint(self) -> str | None: ...  # noqa: D102 - described in treering_api
-    @property
-    def region(self) -> str | None: ...  # noqa: D102
-    @property
-    def path_style(self) -> bool | None: ...  # noqa: D102
-    @property
-    def checksums(self) -> Checksums: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,6 @@ class Connection:
     certificate_authority: Path | None = None
 
     @classmethod
-    def from_spec(cls, settings: StoreSettings, certificate_authority: Path | None = None) -> Connection:
+    def from_spec(cls, spec: StoreSpec, certificate_authority: Path | None = None) -> Connection:
         """The connection that `spec.store` asks for; its CA file lies where the pod has it mounted."""
-        return cls(settings.endpoint, settings.region, settings.path_style, settings.checksums, certificate_authority)
+        return cls(spec.endpoint, spec.region, spec.path_style, spec.checksums, certificate_authority)

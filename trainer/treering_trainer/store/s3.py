@@ -3,7 +3,8 @@
 Made by `open_store`. What it promises beyond the interface:
 
 - The first request of a process is a quick one: a store that is not there is reported within 20 seconds. Once it has
-  answered, transient faults (broken connections, timeouts, 5xx, SlowDown) are retried for up to two minutes each.
+  answered, transient faults (broken connections, timeouts, 5xx, SlowDown) are met by ten attempts with growing
+  pauses: about a minute, and longer where a server keeps silent.
 - A conditional put whose answer got lost is recognised: if the retry finds the condition broken, what lies there is
   read back, and if it is what was sent, the put had succeeded.
 - A body that breaks off is read again from its start.
@@ -15,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +30,7 @@ from treering_trainer.store import local
 from treering_trainer.store.answers import CREDENTIALS_MEND, Answer, explain
 from treering_trainer.store.base import Body, ObjectInfo, Store, conflict
 from treering_trainer.store.connection import Connection
+from treering_trainer.store.contact import Contact
 from treering_trainer.store.errors import AccessDeniedError, NoStoreError, UnreachableError
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ class S3Store(Store):
         self._endpoint = (
             connection.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         )
-        self._session = boto3.session.Session()
+        self._contact = Contact()
         with self._explained(self._root):
+            self._session = boto3.session.Session()
             self._client = self._connect(_PATIENT_ATTEMPTS, _READ_TIMEOUT_S)
-        self._reached, self._reaching = threading.Event(), threading.Lock()
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._explained(self._address(prefix).rstrip("/")):
@@ -151,11 +152,8 @@ class S3Store(Store):
 
     def _reach(self) -> S3Client:
         """The client, after a first quick question has shown that there is someone to answer."""
-        if not self._reached.is_set():
-            with self._reaching:
-                if not self._reached.is_set():
-                    self._knock()
-                    self._reached.set()
+        if not self._contact.made:
+            self._contact.make(self._knock)
         return self._client
 
     def _knock(self) -> None:
@@ -211,7 +209,7 @@ def _explain_failure(error: Exception, where: str, endpoint: str | None) -> Tree
     if isinstance(error, boto.SSLError):
         mend = "If the server has its own CA, name it in spec.store.certificateAuthority."
         return UnreachableError(where, f"the certificate of {there} is not trusted ({error})", mend)
-    if isinstance(error, (boto.HTTPClientError, *_BROKEN_BODY)):
+    if isinstance(error, (boto.HTTPClientError, boto.ConnectionError, *_BROKEN_BODY)):
         mend = "Check spec.store.endpoint, that the server runs, and that the network lets this machine reach it."
         return UnreachableError(where, f"{there} does not answer ({error})", mend)
     if isinstance(error, boto.ParamValidationError | ValueError | boto.InvalidRegionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 from ultralytics.cfg import get_cfg
 from ultralytics.data.build import InfiniteDataLoader, _RepeatSampler, seed_worker
 from ultralytics.data.dataset import YOLODataset
+from ultralytics.utils import NUM_THREADS
 
 from treering_trainer.dataset import Sample
 from treering_trainer.engine.order import EpochBatches
@@ -35,6 +37,13 @@ class SampleDataset(YOLODataset):
     def get_labels(self) -> list[dict[str, Any]]:
         """The samples' labels, in the form ultralytics keeps them."""
         return [_label(sample) for sample in self.samples]
+
+    def cache_images(self) -> None:
+        """Decode every image once, without ultralytics' bar on standard output."""
+        with ThreadPool(NUM_THREADS) as pool:
+            loaded = pool.map(self.load_image, range(self.ni))
+        for index, (image, original, resized) in enumerate(loaded):
+            self.ims[index], self.im_hw0[index], self.im_hw[index] = image, original, resized
 
     def prefill(self, order: Sequence[int]) -> None:
         """Start the mosaic's buffer from `order`, so that no epoch depends on what the one before left in it."""

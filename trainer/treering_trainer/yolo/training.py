@@ -277,6 +277,7 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
         "lr0": settings.learning_rate,
         "lrf": settings.final_learning_rate_share,
         "warmup_epochs": settings.warmup_epochs,
+        "warmup_bias_lr": 0.1 if settings.optimizer == "SGD" else 0.0,  # Adam's steps do not shrink with gradients
         "cos_lr": settings.cosine,
         "patience": settings.patience or settings.epochs + 1,
         "amp": settings.precision if cuda else False,
