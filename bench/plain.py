@@ -1,4 +1,8 @@
-"""What Treering is compared with: bare ultralytics, joint training and naive fine-tuning."""
+"""What Treering is compared with: bare ultralytics, joint training and naive fine-tuning.
+
+Both get the optimizer settings that Treering found best for itself: AdamW, one step per batch of 16, no raised learning
+rate for biases in the warm-up (ultralytics' defaults are 64 images per step and a bias rate of .1, and do worse here).
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ def _train(split: Split, folder: Path, weights: Path, out: Path, **arguments: An
     start_s = time.monotonic()
     model.train(
         data=str(data), optimizer="AdamW", batch=16, val=False, plots=False, verbose=False, workers=0,
-        project=str(out), name="run", exist_ok=True, cos_lr=False, **arguments,
+        nbs=16, warmup_bias_lr=0.0, cache="ram", project=str(out), name="run", exist_ok=True, **arguments,
     )  # fmt: skip
     train_s = time.monotonic() - start_s
     last = YOLO(out / "run" / "weights" / "last.pt")

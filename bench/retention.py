@@ -59,11 +59,19 @@ def main() -> None:
     """Parse, measure, print and write."""
     options = parse()
     split = Split(options.data, tuple(options.old.split(",")))
-    rows: list[Row] = []
+    rows = earlier(options)
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        rows += measure(split, options, seed)
-        write(options, split, rows)
+        for row in measure(split, options, seed):
+            rows = [other for other in rows if (other.method, other.seed) != (row.method, row.seed)] + [row]
+            write(options, split, rows)
     print(table(rows))
+
+
+def earlier(options: argparse.Namespace) -> list[Row]:
+    """What an earlier call wrote into the same file: other methods and seeds can be added to it."""
+    if not options.out.exists():
+        return []
+    return [Row(**row) for row in json.loads(options.out.read_text())["rows"]]
 
 
 def parse() -> argparse.Namespace:
@@ -78,7 +86,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the numbers")
     parser.add_argument("--image-size", type=int, default=320, help="pixels")
     parser.add_argument("--joint-epochs", type=int, default=20, help="epochs of joint training")
-    parser.add_argument("--joint-rate", type=float, default=2e-3, help="its learning rate (AdamW)")
+    parser.add_argument("--joint-rate", type=float, default=1e-3, help="its learning rate (AdamW, batch 16)")
     parser.add_argument("--work", type=Path, default=None, help="work folder; default: a temporary one")
     options = parser.parse_args()
     unknown = set(options.methods.split(",")) - set(METHODS)
@@ -99,7 +107,7 @@ def measure(split: Split, options: argparse.Namespace, seed: int) -> Iterator[Ro
         if row is not None:
             yield row
     if "naive" in methods:
-        scores = train_naive(split, start, work, epochs=14, rate=1e-3, size=size, seed=seed)
+        scores = train_naive(split, start, work, epochs=14, rate=7e-4, size=size, seed=seed)
         yield plain_row("naive", seed, split, scores)
     if "joint" in methods:
         joint = {"epochs": options.joint_epochs, "rate": options.joint_rate}
