@@ -37,6 +37,9 @@ _REASONS: dict[ExitCode, tuple[str, str]] = {
     ExitCode.BAD_SPEC: ("BadSpec", "Mend the named field of the spec (or the command line) and run again."),
     ExitCode.BAD_DATA: ("BadData", "Mend the named files in the delivery and run again; the model is unchanged."),
     ExitCode.STORE: ("StoreUnreachable", "Check the store's address, credentials and network, then run again."),
-    ExitCode.REJECTED: ("Rejected", "The candidate was worse than the gate allows; read the report, nothing was published."),
+    ExitCode.REJECTED: (
+        "Rejected",
+        "The candidate was worse than the gate allows; read the report, nothing was published.",
+    ),
     ExitCode.RESUMABLE: ("Interrupted", "Run again: the round goes on where it stopped."),
 }

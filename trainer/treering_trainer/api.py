@@ -5,7 +5,8 @@
     treering.run("cards.yaml")
     treering.history("cards.yaml")
 
-A line is named by the path of its YAML file or given as an `IncrementalTrain`. Errors are `TreeringError`s.
+A line is named by the path of its YAML file or given as an `IncrementalTrain`. Errors are `TreeringError`s. Importing
+this is quick; only `run` and `inspect` load torch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from treering_api import (
     BadSpecError,
@@ -28,9 +30,12 @@ from treering_api import (
     refuse_unsupported,
     roll_back,
 )
-from treering_trainer.progress import Observer, Observers
-from treering_trainer.run import LineRun, Setting, open_line, plan_next, run_line
-from treering_trainer.store import check_file, pull, read_manifest
+
+if TYPE_CHECKING:
+    from treering_trainer.inspection import Inspection
+    from treering_trainer.line import Line
+    from treering_trainer.progress import Observer
+    from treering_trainer.run import LineRun
 
 LineSource = str | Path | IncrementalTrain
 
@@ -42,6 +47,7 @@ class LineStatus:
     Args:
         waiting: increments that are not learned yet, in order.
         next_step: what a run would do.
+        recent: the last finished rounds, as many as `spec.historyLimit` says.
     """
 
     line: str
@@ -49,6 +55,7 @@ class LineStatus:
     lineage: Lineage
     waiting: tuple[str, ...]
     next_step: RoundPlan | Rollback | Waiting
+    recent: tuple[RoundSummary, ...]
 
 
 def load(source: LineSource) -> IncrementalTrain:
@@ -69,18 +76,32 @@ def load(source: LineSource) -> IncrementalTrain:
     return parse(text, str(path))
 
 
-def run(source: LineSource, *, workdir: Path | None = None, observer: Observer | None = None) -> LineRun:
-    """Learn every outstanding increment, here and now.
+def run(
+    source: LineSource,
+    *,
+    workdir: Path | None = None,
+    observer: Observer | None = None,
+    certificate_authority: Path | None = None,
+) -> LineRun:
+    """Learn every outstanding increment, here and now; an interrupt stops cleanly, and the next call goes on.
 
     Args:
-        workdir: the line's work folder; a run that was stopped goes on from it.
-        observer: hears of the progress.
+        workdir: the line's work folder; a run that was stopped goes on from it. None: in the user's cache.
+        observer: hears of the progress; None writes log lines to standard error.
+        certificate_authority: PEM file of the store's certificate authority.
     """
-    return run_line(load(source), Setting(folder=workdir, observer=observer or Observers()))
+    from treering_trainer.engine.stop import StopRequest, stop_on_signals
+    from treering_trainer.progress import Lines, Observers
+    from treering_trainer.run import Setting, run_line
+
+    stop = StopRequest()
+    with stop_on_signals(stop):
+        heard = Observers(observer or Lines())  # whose failure must not be the round's
+        return run_line(load(source), Setting(workdir, certificate_authority, None, heard, stop))
 
 
 def validate(source: LineSource) -> IncrementalTrain:
-    """Check a spec alone; `inspection.inspect` checks it against the line's history and the data too.
+    """Check a spec alone; `inspect` checks it against the line's history and the data too.
 
     Raises:
         BadSpecError: names the field, what was found and the mend.
@@ -90,17 +111,29 @@ def validate(source: LineSource) -> IncrementalTrain:
     return resource
 
 
-def plan(source: LineSource) -> RoundPlan | Rollback | Waiting:
+def inspect(
+    source: LineSource, *, workdir: Path | None = None, certificate_authority: Path | None = None
+) -> Inspection:
+    """Pull and check every delivery that is to be learned, and the hold-outs; nothing is trained or published.
+
+    What was seen is returned; its `enforce()` raises the `BadDataError` that a round would raise.
+    """
+    from treering_trainer.inspection import inspect as look
+
+    return look(validate(source), workdir, certificate_authority)
+
+
+def plan(source: LineSource, *, certificate_authority: Path | None = None) -> RoundPlan | Rollback | Waiting:
     """What would run next, and why."""
-    resource = load(source)
-    lineage, _ = open_line(resource).read()
-    return plan_next(resource, lineage)
+    return status(source, certificate_authority=certificate_authority).next_step
 
 
-def status(source: LineSource) -> LineStatus:
+def status(source: LineSource, *, certificate_authority: Path | None = None) -> LineStatus:
     """Where the line stands."""
+    from treering_trainer.line import plan_next
+
     resource = load(source)
-    line = open_line(resource)
+    line = _line(resource, certificate_authority)
     lineage, _ = line.read()
     return LineStatus(
         line=line.name,
@@ -108,57 +141,79 @@ def status(source: LineSource) -> LineStatus:
         lineage=lineage,
         waiting=tuple(increment.name for increment in outstanding(resource.spec, lineage)),
         next_step=plan_next(resource, lineage),
+        recent=lineage.rounds[-resource.spec.history_limit :],
     )
 
 
-def history(source: LineSource) -> tuple[RoundSummary, ...]:
+def history(source: LineSource, *, certificate_authority: Path | None = None) -> tuple[RoundSummary, ...]:
     """Every finished round, in order."""
-    return open_line(load(source)).read()[0].rounds
+    return _line(source, certificate_authority).read()[0].rounds
 
 
-def models(source: LineSource) -> tuple[tuple[ModelRef, bool], ...]:
+def models(source: LineSource, *, certificate_authority: Path | None = None) -> tuple[tuple[ModelRef, bool], ...]:
     """Every published model, in order, and whether it is the current one."""
-    lineage, _ = open_line(load(source)).read()
+    lineage, _ = _line(source, certificate_authority).read()
     published = [summary.model for summary in lineage.rounds if summary.model is not None]
     return tuple((model, model == lineage.current) for model in published)
 
 
 def fetch_model(
-    source: LineSource, folder: Path, *, round_number: int | None = None, on_file: Callable[[str], None] | None = None
+    source: LineSource,
+    folder: Path,
+    *,
+    round_number: int | None = None,
+    on_file: Callable[[str], None] | None = None,
+    certificate_authority: Path | None = None,
 ) -> ModelRef:
     """Pull a published model's files into `folder`, each checked against the round's manifest.
 
     Args:
         round_number: the round that published it; None takes the current model.
+        on_file: called with the name of each file that has come.
 
     Raises:
         BadSpecError: there is no such model.
         StoreError: a file is not what the manifest says.
     """
-    line = open_line(load(source))
-    lineage, _ = line.read()
-    model = _find_model(lineage, round_number)
+    from treering_trainer.line import MANIFEST
+    from treering_trainer.store import read_manifest
+
+    line = _line(source, certificate_authority)
+    model = _find_model(line.read()[0], round_number)
     store = line.model_folder(model)
-    manifest = read_manifest(store, "manifest.json", sha256=model.digest)
-    pull(store, {name: folder / name for name in manifest.files})
-    for name, entry in manifest.files.items():
-        check_file(folder / name, entry)
+    for name, entry in read_manifest(store, MANIFEST, sha256=model.digest).files.items():
+        store.get_file(name, folder / name, sha256=entry.sha256, size_bytes=entry.size_bytes)
         if on_file is not None:
             on_file(name)
     return model
 
 
-def roll_back_to(source: LineSource, round_number: int) -> Lineage:
+def roll_back_to(source: LineSource, round_number: int, *, certificate_authority: Path | None = None) -> Lineage:
     """Make the model of an earlier round current again; what was learned after it is outstanding again.
 
     Raises:
-        BadSpecError: that round published nothing.
+        BadSpecError: that round published nothing, or `spec.rollbackTo` names another one.
     """
-    line = open_line(load(source))
+    resource = load(source)
+    pinned = resource.spec.rollback_to
+    if pinned is not None and pinned != round_number:
+        raise BadSpecError(
+            "spec.rollbackTo",
+            f"the spec asks for round {pinned}, the next run would go back to it",
+            f"Remove it or set it to {round_number}",
+        )
+    line = _line(resource, certificate_authority)
     lineage, etag = line.read()
     after = roll_back(lineage, round_number)
-    line.write(after, etag)
+    if after != lineage:
+        line.write(after, etag)
     return after
+
+
+def _line(source: LineSource, certificate_authority: Path | None) -> Line:
+    from treering_trainer.line import open_line
+
+    return open_line(load(source), certificate_authority)
 
 
 def _find_model(lineage: Lineage, round_number: int | None) -> ModelRef:

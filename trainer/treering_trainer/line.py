@@ -6,8 +6,8 @@
     attempts/0002/0001.json          one claim for each try at a round
     rounds/0002/attempt-1/...        what a try published; its manifest.json is written last
 
-A folder below rounds/ counts only if the lineage names it. Used by the stages and by the command line; on a cluster only
-trainer pods come here. Importing this costs no detector: a look at a line is quick.
+A folder below rounds/ counts only if the lineage names it. Used by the stages and by the command line; on a cluster
+only trainer pods come here. Importing this costs no detector: a look at a line is quick.
 """
 
 from __future__ import annotations

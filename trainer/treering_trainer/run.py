@@ -1,41 +1,42 @@
 """Running a line on this machine: every outstanding increment, one round after the other.
 
 Called by `api` and the command line; a pod runs a single round of a plan that the operator made, through the same
-functions. One work folder belongs to one process at a time.
+functions. One work folder belongs to one process at a time. Importing this imports torch and ultralytics.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from treering_api import (
-    RETRY_ANNOTATION,
-    EnvironmentFailure,
     IncrementalTrain,
     Lineage,
     Rollback,
     RoundPlan,
     RoundSummary,
     Spec,
+    StoreError,
     Waiting,
-    next_round,
     notices,
     refuse_unsupported,
     roll_back,
+    seconds,
 )
 from treering_trainer.engine.stop import StopRequest
-from treering_trainer.line import Line, now
+from treering_trainer.line import Line, connect, open_line, plan_next
 from treering_trainer.progress import Message, Observer, Observers
-from treering_trainer.stages.models import choose_device
+from treering_trainer.stages.folder import ended_rounds, own_folder, start_time, sweep
+from treering_trainer.stages.models import choose_device, refuse_unmakeable
+from treering_trainer.stages.publish import publish_page
 from treering_trainer.stages.round import run_round
 from treering_trainer.stages.workbench import Workbench, round_work_folder
-from treering_trainer.store import Connection, open_store, probe, write_atomic
+from treering_trainer.store import open_store, probe
 
 
 @dataclass(frozen=True)
@@ -64,25 +65,10 @@ class LineRun:
 
     @property
     def rejected(self) -> bool:
-        """Whether any round was refused by the gate."""
-        return any(summary.verdict == "rejected" for summary in self.rounds)
-
-
-def open_line(resource: IncrementalTrain, certificate_authority: Path | None = None) -> Line:
-    """The line of a resource, in its store."""
-    connection = connect(resource.spec, certificate_authority)
-    return Line(resource.metadata.name, open_store(resource.spec.store.uri, connection))
-
-
-def connect(spec: Spec, certificate_authority: Path | None = None) -> Connection:
-    """How `spec.store` is spoken to."""
-    return Connection.from_spec(spec.store, certificate_authority)
-
-
-def plan_next(resource: IncrementalTrain, lineage: Lineage) -> RoundPlan | Rollback | Waiting:
-    """What would be done next for a line."""
-    retry = resource.metadata.annotations.get(RETRY_ANNOTATION)
-    return next_round(resource.spec, resource.metadata.name, lineage, retry=retry)
+        """Whether something stays unlearned because the gate refused it: in this run, or because the line is held."""
+        learned = {name for item in self.rounds if item.verdict == "published" for name in item.increments}
+        refused = {name for item in self.rounds if item.verdict == "rejected" for name in item.increments}
+        return bool(refused - learned) or self.waiting.code == "Held"
 
 
 def run_line(resource: IncrementalTrain, setting: Setting) -> LineRun:
@@ -96,18 +82,19 @@ def run_line(resource: IncrementalTrain, setting: Setting) -> LineRun:
         setting.observer(Message("warning", notice))
     line = open_line(resource, setting.certificate_authority)
     rounds: list[RoundSummary] = []
-    with own_folder(setting.folder or default_folder(line)) as folder:
-        _warn_of_weak_store(line, setting.observer)
+    with own_line_folder(line, setting.folder) as folder:
         while True:
             lineage, etag = line.read()
+            _tidy(line, lineage, folder)
             step = plan_next(resource, lineage)
             if isinstance(step, Waiting):
                 return LineRun(tuple(rounds), step)
+            _try_store(line, setting.observer, known=bool(rounds))
             if isinstance(step, Rollback):
                 line.write(roll_back(lineage, step.round), etag)
                 setting.observer(Message("info", f"round {step.round} is the line's model again: {step.reason}"))
-                continue
-            rounds.append(run_round(_bench(step, line, lineage, etag, folder, setting)))
+            else:
+                rounds.append(_run(step, line, lineage, etag, folder, setting))
 
 
 def run_plan(plan: RoundPlan, setting: Setting) -> RoundSummary:
@@ -117,14 +104,17 @@ def run_plan(plan: RoundPlan, setting: Setting) -> RoundSummary:
         TreeringError: what stopped it.
     """
     refuse_unsupported(plan.spec)
-    connection = connect(plan.spec, setting.certificate_authority)
-    line = Line(plan.line, open_store(plan.spec.store.uri, connection))
-    with own_folder(setting.folder or default_folder(line)) as folder:
+    line = Line(plan.line, open_store(plan.spec.store.uri, connect(plan.spec, setting.certificate_authority)))
+    with own_line_folder(line, setting.folder) as folder:
+        _try_store(line, setting.observer, known=False)
         lineage, etag = line.read()
+        _tidy(line, lineage, folder)
+        names = tuple(increment.name for increment in plan.increments)
         done = next((summary for summary in lineage.rounds if summary.round == plan.round), None)
-        if done is not None:
+        if done is not None and done.increments == names:
             return done  # an earlier pod published it and died before it could say so
-        return run_round(_bench(plan, line, lineage, etag, folder, setting))
+        _refuse_outdated(plan, line, lineage)
+        return _run(plan, line, lineage, etag, folder, setting)
 
 
 def default_folder(line: Line) -> Path:
@@ -133,13 +123,9 @@ def default_folder(line: Line) -> Path:
     return cache / "treering" / f"{line.name}-{hashlib.sha256(line.store.uri.encode()).hexdigest()[:10]}"
 
 
-def _bench(
-    plan: RoundPlan, line: Line, lineage: Lineage, etag: str | None, folder: Path, setting: Setting
-) -> Workbench:
-    setting.stop.check("plan")
-    device = choose_device(plan.spec.compute.gpus)  # before a number is claimed
-    attempt = line.claim_attempt(plan.round)
-    return workbench(plan, line, lineage, etag, folder, setting, attempt=attempt, device=device)
+def own_line_folder(line: Line, folder: Path | None) -> AbstractContextManager[Path]:
+    """The line's work folder for this process alone; see `own_folder`."""
+    return own_folder(folder or default_folder(line), f"{line.name} in {line.store.uri}")
 
 
 def workbench(
@@ -152,6 +138,7 @@ def workbench(
     *,
     attempt: int,
     device: str = "cpu",
+    started: str = "",
 ) -> Workbench:
     """The workbench of one try at a round; attempt 0 only looks."""
     return Workbench(
@@ -160,7 +147,7 @@ def workbench(
         lineage=lineage,
         etag=etag,
         attempt=attempt,
-        started=_started(round_work_folder(folder, plan)),
+        started=started,
         shared=folder,
         connection=connect(plan.spec, setting.certificate_authority),
         device=device,
@@ -170,40 +157,58 @@ def workbench(
     )
 
 
-def _started(round_folder: Path) -> str:
-    marker = round_folder / "started"
-    if not marker.exists():
-        write_atomic(marker, now().encode())
-    return marker.read_text()
+def _run(
+    plan: RoundPlan, line: Line, lineage: Lineage, etag: str | None, folder: Path, setting: Setting
+) -> RoundSummary:
+    setting.stop.check("plan")
+    device = choose_device(plan.spec.compute.gpus)  # before a number is claimed
+    refuse_unmakeable(plan.spec.export.formats)
+    started = start_time(round_work_folder(folder, plan))
+    attempt = line.claim_attempt(plan.round)
+    bench = workbench(plan, line, lineage, etag, folder, setting, attempt=attempt, device=device, started=started)
+    with _deadline(plan.spec, setting.stop):
+        return run_round(bench)
 
 
 @contextmanager
-def own_folder(folder: Path) -> Iterator[Path]:
-    """The line's work folder, for this process alone.
-
-    Raises:
-        EnvironmentFailure: it can't be made, or another process works in it.
-    """
+def _deadline(spec: Spec, stop: StopRequest) -> Iterator[None]:
+    """Ask for a stop when this try at a round has taken longer than the spec allows."""
+    if spec.deadline is None:
+        yield
+        return
+    reason = f"spec.deadline: a try at a round may take {spec.deadline}"
+    timer = threading.Timer(seconds(spec.deadline), stop.request, [reason])
+    timer.daemon = True
+    timer.start()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise EnvironmentFailure(
-            str(folder), f"the work folder can't be used: {error.strerror}", "Give another one with --workdir"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise EnvironmentFailure(
-                str(folder),
-                "another process works in this folder",
-                "Wait for it, stop it, or give this run a folder of its own with --workdir",
-            ) from error
-        yield folder
+        yield
+    finally:
+        timer.cancel()
 
 
-def _warn_of_weak_store(line: Line, observer: Observer) -> None:
+def _tidy(line: Line, lineage: Lineage, folder: Path) -> None:
+    """Do what a round that was published did not live to do: show it on the line's page, and sweep its folder."""
+    if ended_rounds(folder, lineage):
+        publish_page(line, lineage)
+    sweep(folder, lineage)
+
+
+def _refuse_outdated(plan: RoundPlan, line: Line, lineage: Lineage) -> None:
+    expected = lineage.current or plan.spec.model.base
+    if plan.round == lineage.round + 1 and plan.base == expected:
+        return
+    current = f"the model of round {lineage.current.round}" if lineage.current else "no model yet"
+    raise StoreError(
+        line.store.uri,
+        f"the plan is for round {plan.round}, but the line's last round is {lineage.round}, with {current} current",
+        "Make the plan anew (`treering plan --json`); the line is unchanged",
+    )
+
+
+def _try_store(line: Line, observer: Observer, *, known: bool) -> None:
+    """Find out once what the store's conditions are worth, and say so where they are worth nothing."""
+    if known:
+        return
     capabilities = probe(line.store)
     if not (capabilities.conditional_create and capabilities.conditional_replace):
         text = (

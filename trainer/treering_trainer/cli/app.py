@@ -1,11 +1,11 @@
 """The program `treering`: its verbs, and what a person sees when something is wrong.
 
 A user's mistake is one message without a traceback and the exit code of its kind; `--debug` shows the traceback.
+Modules that verbs need are imported by the verbs, so that `--help` and `--version` are quick.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from typing import Annotated
@@ -16,7 +16,11 @@ from rich.markup import escape
 
 from treering_api import ExitCode, TreeringError
 from treering_trainer.cli import init, look, models, rounds
+from treering_trainer.cli.tables import print_json
 from treering_trainer.version import VERSION
+
+USAGE_ERRORS = typer.BadParameter.__bases__
+"""What is raised for a wrong command line; typer brings its own click or uses the installed one."""
 
 app = typer.Typer(
     name="treering",
@@ -57,31 +61,37 @@ def run_app(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     try:
-        return _exit_code(app(args=[word for word in given if word != "--debug"], standalone_mode=False))
+        return _exit_code(
+            app(args=[word for word in given if word != "--debug"], prog_name="treering", standalone_mode=False)
+        )
     except TreeringError as error:
         if debug:
             traceback.print_exc()
-        tell_error(error, as_json="--json" in given)
+        if "--json" in given:
+            print_error_data(error)
+        print_error(error)
         return int(error.exit_code)
     except typer.Exit as leave:
         return leave.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        Console(stderr=True).print("Stopped.")
+        Console(stderr=True).print("Stopped at once. Run again: what was finished is kept.")
         return int(ExitCode.RESUMABLE)
     except Exception as error:
         return _internal(error, debug)
 
 
-def tell_error(error: TreeringError, *, as_json: bool) -> None:
-    """One error for a person on standard error, or as one JSON object on standard output."""
+def print_error_data(error: TreeringError) -> None:
+    """One error as one JSON object on standard output, for whoever reads `--json`."""
     code = error.exit_code
-    if as_json:
-        fields = {"where": error.where, "found": error.found, "mend": error.mend}
-        print(json.dumps({"event": "Error", "reason": code.reason, "exitCode": int(code), **fields}), flush=True)
-        return
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(f"[bold red]{code.reason}[/] {escape(error.where)}")
-    console.print(f"  {escape(error.found)}")
+    fields = {"where": error.where, "found": error.found, "mend": error.mend}
+    print_json({"event": "Error", "reason": code.reason, "exitCode": int(code), **fields})
+
+
+def print_error(error: TreeringError) -> None:
+    """One error for a person, on standard error."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    console.print(f"[bold red]{error.exit_code.reason}[/] {escape(error.where)}")
+    console.print(f"  {escape(error.found.rstrip())}")
     console.print(f"  [bold]→[/] {escape(error.mend)}")
 
 
@@ -90,10 +100,9 @@ def _exit_code(result: object) -> int:
 
 
 def _internal(error: Exception, debug: bool) -> int:
-    import click
-
-    if isinstance(error, click.ClickException):
-        error.show()
+    show = getattr(error, "show", None)
+    if isinstance(error, USAGE_ERRORS) and show is not None:
+        show()
         return int(ExitCode.BAD_SPEC)
     if debug:
         traceback.print_exc()

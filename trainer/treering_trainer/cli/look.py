@@ -1,90 +1,136 @@
-"""`treering validate`, `plan`, `status`, `history`: the verbs that only look."""
+"""`treering validate`, `plan`, `status`, `history`: the verbs that only look.
+
+torch is not loaded here, except by `validate --data`.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from treering_api import RoundPlan, Waiting
-from treering_trainer.cli.tables import print_findings, print_json, print_rounds, print_status, print_text
-
-Spec = Annotated[Path, typer.Argument(help="The line's YAML file.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+from treering_api import Rollback, RoundPlan, RoundSummary, Waiting, notices
+from treering_trainer.cli.options import AsJson, CertificateAuthority, SpecFile, Workdir
+from treering_trainer.cli.tables import (
+    describe_step,
+    print_fields,
+    print_inspection,
+    print_json,
+    print_rounds,
+    print_status,
+    print_text,
+)
 
 
 def validate(
-    spec: Spec,
+    spec: SpecFile,
     data: Annotated[bool, typer.Option("--data", help="Also pull and check the deliveries and hold-outs.")] = False,
-    workdir: Annotated[Path | None, typer.Option(help="Work folder for the pulled data.")] = None,
-    as_json: Json = False,
+    workdir: Workdir = None,
+    certificate_authority: CertificateAuthority = None,
+    as_json: AsJson = False,
 ) -> int:
-    """Check a spec, and with --data everything that it would learn from."""
+    """Check a spec and, with --data, what it would learn from."""
     from treering_trainer import api
 
     resource = api.validate(spec)
+    remarks = notices(resource.spec)
     if not data:
-        count = len(resource.spec.increments)
-        message = f"{spec}: valid: the line {resource.metadata.name}, {count} increment{'s' * (count != 1)}"
-        print_json({"valid": True, "line": resource.metadata.name}) if as_json else print_text(message)
-        return 0
-    from treering_trainer.inspection import inspect
-
-    report = inspect(resource, workdir)
-    if as_json:
-        print_json(report.model_dump(mode="json"))
-    else:
-        print_findings(report)
-    report.enforce()
-    return 0
-
-
-def plan(spec: Spec, as_json: Json = False) -> int:
-    """Show what would run next, and why."""
-    from treering_trainer import api
-
-    step = api.plan(spec)
-    if isinstance(step, RoundPlan):
         if as_json:
-            print_json(step.model_dump(mode="json", by_alias=True))
+            print_json({"valid": True, "line": resource.metadata.name, "notices": remarks})
             return 0
-        start = step.base if isinstance(step.base, str) else f"the model of round {step.base.round} ({step.base.uri})"
-        print_text(f"round {step.round} of {step.line}: {step.reason}")
-        print_text(f"  learns    {', '.join(f'{item.name} ({item.uri})' for item in step.increments)}")
-        print_text(f"  starts    from {start}")
-        print_text(f"  strategy  {step.strategy}")
-        print_text(f"  stages    {' → '.join(step.stages)}")
+        names = ", ".join(increment.name for increment in resource.spec.increments) or "none listed"
+        print_text(f"{spec} is valid: the line {resource.metadata.name}, increments {names}")
+        for remark in remarks:
+            print_text(f"note: {remark}")
+        print_text("The data was not looked at; --data does that.")
         return 0
+    report = api.inspect(resource, workdir=workdir, certificate_authority=certificate_authority)
     if as_json:
-        print_json({"waiting": step.reason} if isinstance(step, Waiting) else {"rollbackTo": step.round, "reason": step.reason})
+        print_json(report.model_dump(mode="json", exclude={"settings"}))
     else:
-        print_text(f"no round: {step.reason}" if isinstance(step, Waiting) else f"roll back to round {step.round}: {step.reason}")
+        print_inspection(report)
+    report.enforce()
+    if not as_json:
+        print_text(f"{spec} and its data are valid")
     return 0
 
 
-def status(spec: Spec, as_json: Json = False) -> int:
-    """Show where a line stands."""
+def plan(spec: SpecFile, certificate_authority: CertificateAuthority = None, as_json: AsJson = False) -> int:
+    """Show what would run next, and why.
+
+    --json prints the plan that `treering round` takes.
+    """
     from treering_trainer import api
 
-    found = api.status(spec)
+    step = api.plan(spec, certificate_authority=certificate_authority)
     if as_json:
-        lineage = found.lineage.model_dump(mode="json", by_alias=True)
-        print_json({"line": found.line, "uri": found.uri, "waiting": list(found.waiting), "lineage": lineage})
+        print_json(_step_data(step))
+    elif isinstance(step, RoundPlan):
+        base = step.base
+        fields = {
+            "round": f"{step.round} of the line {step.line}: {step.reason}",
+            "learns": ", ".join(f"{item.name} ({item.uri})" for item in step.increments),
+            "on top of": ", ".join(item.name for item in step.history),
+            "starts": f"from {base}" if isinstance(base, str) else f"from the model of round {base.round} ({base.uri})",
+            "strategy": step.strategy,
+            "policies": ", ".join(step.spec.policies.resolve().active()) or "none",
+            "stages": " → ".join(step.stages),
+        }
+        print_fields(fields)
     else:
-        print_status(found)
+        print_text(describe_step(step))
     return 0
 
 
-def history(spec: Spec, as_json: Json = False) -> int:
+def status(spec: SpecFile, certificate_authority: CertificateAuthority = None, as_json: AsJson = False) -> int:
+    """Show where a line stands, and its last rounds.
+
+    As many rounds as spec.historyLimit says; `history` shows all.
+    """
+    from treering_trainer import api
+
+    found = api.status(spec, certificate_authority=certificate_authority)
+    if not as_json:
+        print_status(found)
+        return 0
+    lineage, step = found.lineage, found.next_step
+    print_json(
+        {
+            "line": found.line,
+            "uri": found.uri,
+            "model": lineage.current.model_dump(mode="json", by_alias=True) if lineage.current else None,
+            "learned": lineage.learned,
+            "skipped": lineage.skipped,
+            "waiting": found.waiting,
+            "held": lineage.held.reason if lineage.held else None,
+            "next": {"round": step.round, "reason": step.reason} if isinstance(step, RoundPlan) else _step_data(step),
+            "rounds": _rounds_data(found.recent),
+        }
+    )
+    return 0
+
+
+def history(spec: SpecFile, certificate_authority: CertificateAuthority = None, as_json: AsJson = False) -> int:
     """Show every finished round of a line."""
     from treering_trainer import api
 
-    rounds = api.history(spec)
+    rounds = api.history(spec, certificate_authority=certificate_authority)
     if as_json:
-        print_json([summary.model_dump(mode="json", by_alias=True) for summary in rounds])
+        print_json(_rounds_data(rounds))
     elif rounds:
         print_rounds(rounds)
     else:
         print_text("no round has finished yet")
     return 0
+
+
+def _step_data(step: RoundPlan | Rollback | Waiting) -> dict[str, Any]:
+    if isinstance(step, RoundPlan):
+        return step.model_dump(mode="json", by_alias=True)
+    if isinstance(step, Rollback):
+        return {"rollbackTo": step.round, "reason": step.reason}
+    return {"waiting": step.code, "reason": step.reason}
+
+
+def _rounds_data(rounds: tuple[RoundSummary, ...]) -> list[dict[str, Any]]:
+    return [summary.model_dump(mode="json", by_alias=True) for summary in rounds]

@@ -1,4 +1,7 @@
-"""`treering run` and `treering round`: the verbs that train."""
+"""`treering run` and `treering round`: the verbs that train.
+
+What they need to train is imported when they run, so that `treering --help` is quick.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +9,38 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from treering_api import BadSpecError, ExitCode, RoundPlan, RoundResult, RoundSummary, TreeringError
+from treering_trainer.cli.options import AsJson, CertificateAuthority, Listen, SpecFile, Workdir
 from treering_trainer.cli.tables import print_json, print_rounds, print_text
-from treering_trainer.engine.stop import StopRequest, stop_on_signals
-from treering_trainer.progress import (
-    Bars,
-    Event,
-    JsonLines,
-    Lines,
-    Message,
-    Observers,
-    ProgressServer,
-    ProgressState,
-    StageStarted,
-    can_draw,
-)
 
-Spec = Annotated[Path, typer.Argument(help="The line's YAML file.", show_default=False)]
-Workdir = Annotated[
-    Path | None,
-    typer.Option(help="Work folder; a stopped run goes on from it. Default: a folder of the line in the user's cache."),
-]
-Listen = Annotated[
-    str | None,
-    typer.Option(help="HOST:PORT to serve /progress (JSON), /metrics (Prometheus) and /healthz on.", metavar="HOST:PORT"),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per event on standard output.")]
-CertificateAuthority = Annotated[Path | None, typer.Option(help="PEM file with the store's certificate authority.")]
+if TYPE_CHECKING:
+    from treering_trainer.engine.stop import StopRequest
+    from treering_trainer.progress import Event, Observers
 
 
 def run(
-    spec: Spec,
+    spec: SpecFile,
     workdir: Workdir = None,
     listen: Listen = None,
     certificate_authority: CertificateAuthority = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Learn every outstanding increment of a line, in order, on this machine.
+    """Learn every outstanding increment, here and now.
 
-    Ctrl-C stops cleanly after the running batch; the next run goes on from there.
+    Ctrl-C stops cleanly after the running batch; the next run goes on at the last full epoch.
     """
-    from treering_trainer.api import load
-    from treering_trainer.run import Setting, run_line
+    from treering_trainer.api import validate
 
-    resource = load(spec)
+    resource = validate(spec)  # a mistake in it should not have to wait for torch
     with _watched(as_json, listen) as (observers, stop):
+        from treering_trainer.run import Setting, run_line
+
         done = run_line(resource, Setting(workdir, certificate_authority, None, observers, stop))
     if as_json:
         print_json({"event": "LineWaiting", "reason": done.waiting.reason, "code": done.waiting.code})
@@ -71,25 +55,26 @@ def run_one(
     plan: Annotated[Path, typer.Argument(help="A round's plan as JSON (`treering plan --json`).", show_default=False)],
     workdir: Workdir = None,
     listen: Listen = None,
-    result: Annotated[Path | None, typer.Option(help="File for the round's result, at most 4096 bytes of JSON.")] = None,
+    result: Annotated[
+        Path | None, typer.Option(help="File for the round's result, at most 4096 bytes of JSON.")
+    ] = None,
     certificate_authority: CertificateAuthority = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> int:
     """Run the one round of a plan: what a trainer pod does."""
-    from treering_trainer.run import Setting, run_plan
-
     place = _Place()
     outcome = RoundResult(exit_code=ExitCode.INTERNAL, line="unknown", round=0, attempt=0)
     try:
         loaded = _load_plan(plan)
         outcome = RoundResult(exit_code=ExitCode.INTERNAL, line=loaded.line, round=loaded.round, attempt=0)
         with _watched(as_json, listen) as (observers, stop):
+            from treering_trainer.run import Setting, run_plan
+
             observers.add(place)
             summary = run_plan(loaded, Setting(workdir, certificate_authority, None, observers, stop))
         outcome = summarise(loaded, summary)
-    except TreeringError as error:
-        update = {"exit_code": error.exit_code, "where": error.where, "message": f"{error.found}. {error.mend}"}
-        outcome = outcome.model_copy(update={**update, "stage": place.stage, "attempt": place.attempt})
+    except BaseException as error:
+        outcome = _failed(outcome, place, error)
         raise
     finally:
         if result is not None:
@@ -122,6 +107,19 @@ def summarise(plan: RoundPlan, summary: RoundSummary) -> RoundResult:
     )
 
 
+def _failed(outcome: RoundResult, place: _Place, error: BaseException) -> RoundResult:
+    """The last word of a pod whose round did not."""
+    update: dict[str, object] = {"stage": place.stage, "attempt": place.attempt}
+    if isinstance(error, TreeringError):
+        message = f"{error.found}. {error.mend}"
+        update |= {"exit_code": error.exit_code, "where": error.where, "message": message}
+    elif isinstance(error, KeyboardInterrupt):
+        update |= {"exit_code": ExitCode.RESUMABLE, "message": ExitCode.RESUMABLE.advice}
+    else:
+        update |= {"message": f"{type(error).__name__}: {error}. {ExitCode.INTERNAL.advice}"}
+    return outcome.model_copy(update=update)
+
+
 class _Place:
     """Remembers where a round is, for the result of one that fails."""
 
@@ -129,6 +127,8 @@ class _Place:
     attempt = 0
 
     def __call__(self, event: Event) -> None:
+        from treering_trainer.progress import StageStarted
+
         if isinstance(event, StageStarted):
             self.stage = event.stage
         self.attempt = getattr(event, "attempt", self.attempt)
@@ -136,6 +136,18 @@ class _Place:
 
 @contextmanager
 def _watched(as_json: bool, listen: str | None) -> Iterator[tuple[Observers, StopRequest]]:
+    from treering_trainer.engine.stop import StopRequest, stop_on_signals
+    from treering_trainer.progress import (
+        Bars,
+        JsonLines,
+        Lines,
+        Message,
+        Observers,
+        ProgressServer,
+        ProgressState,
+        can_draw,
+    )
+
     stop, observers = StopRequest(), Observers()
     with ExitStack() as stack:
         if as_json:
@@ -165,7 +177,9 @@ def _load_plan(path: Path) -> RoundPlan:
     try:
         return RoundPlan.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise BadSpecError(str(path), f"the plan can't be read: {error.strerror}", "Give the path of a plan.") from error
+        raise BadSpecError(
+            str(path), f"the plan can't be read: {error.strerror}", "Give the path of a plan."
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

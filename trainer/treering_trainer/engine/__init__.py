@@ -1,1 +1,1 @@
-"""What a training is, apart from the library that runs it: recipe, order of batches, hooks, stop, exact checkpoints."""
+"""What a training is, apart from the library that runs it: recipe, order, stop, tally, exact checkpoints."""

@@ -7,16 +7,20 @@ epoch starts from a seed derived from (seed, epoch), see `engine.order`.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from treering_trainer.engine.recipe import Recipe
 from treering_trainer.store import write_atomic
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], *, fingerprint: str) -> None:
@@ -41,12 +45,27 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        state: object = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, OSError):
         return None  # written whole, so another version's or a damaged disk's: training anew costs time, not truth
-    return state if state.get("format") == FORMAT and state.get("fingerprint") == fingerprint else None
+    if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("fingerprint") != fingerprint:
+        return None
+    return state
 
 
-def remove_checkpoint(path: Path) -> None:
-    """Forget a training that has ended."""
-    path.unlink(missing_ok=True)
+def fingerprint_of(recipe: Recipe, weights: Iterable[torch.Tensor]) -> str:
+    """What a checkpoint must match to be resumed: settings, classes, images with labels, policies, start weights.
+
+    The number of loading processes is left out: another machine may have other processors, and the images do not care.
+    """
+    settings = replace(recipe.settings, workers=0)
+    parts = (recipe.names, settings, recipe.image_size, recipe.batch_share, len(recipe.new), len(recipe.memory))
+    digest = hashlib.sha256(repr(parts).encode())
+    for sample in (*recipe.new, *recipe.memory):
+        digest.update(sample.sha256.encode())
+        digest.update(sample.boxes.tobytes())
+    for policy in recipe.policies:
+        digest.update(f"{policy.name}{getattr(policy, 'settings', '')!r}".encode())
+    for tensor in weights:
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

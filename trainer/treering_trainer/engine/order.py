@@ -1,7 +1,8 @@
-"""Which image is shown when: batches derived from (seed, epoch) alone.
+"""Which image is shown when, and how it is augmented: derived from (seed, epoch) alone.
 
 No state is carried from one epoch to the next, so a resumed training draws the batches that an uninterrupted one would
-have drawn. Indices count the new images first, then the memory.
+have drawn. Every place in an epoch has a seed of its own, so it does not matter which process loads it. Indices count
+the new images first, then the memory.
 """
 
 from __future__ import annotations
@@ -10,14 +11,25 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 
 def derive_seed(seed: int, *path: int | str) -> int:
     """A 32-bit seed for one purpose, independent of all others with the same `seed`."""
-    words = [part if isinstance(part, int) else int.from_bytes(part.encode()[:8].ljust(8, b"\0"), "big") for part in path]
+    words = [part if isinstance(part, int) else int.from_bytes(part.encode()) for part in path]
     return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0])
+
+
+class Place(NamedTuple):
+    """One showing of one image."""
+
+    image: int
+    """Its index."""
+    seed: int
+    """Of its augmentation, 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Mix:
 
     @property
     def memory_per_batch(self) -> int:
-        """Remembered images in every batch, where a share is given: at least one new image stays."""
+        """Remembered images in every batch, where a share is given: at least one, and at least one new image stays."""
         if self.share is None or not self.memory or not self.new:
             return 0
         return min(max(1, round(self.share * self.batch)), self.batch - 1)
@@ -46,23 +58,29 @@ class Mix:
     @property
     def passes(self) -> int:
         """Images shown in one epoch, counting repeats."""
-        return sum(len(batch) for batch in self.batches(0, 0))
+        if not self.memory_per_batch:
+            return self.new + self.memory
+        return self.new + self.memory_per_batch * self.length
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Batches in one epoch."""
-        if not self.memory_per_batch:
-            return math.ceil((self.new + self.memory) / self.batch)
-        return math.ceil(self.new / (self.batch - self.memory_per_batch))
+        if self.memory_per_batch:
+            return math.ceil(self.new / (self.batch - self.memory_per_batch))
+        return len(_chunks(range(self.new + self.memory), self.batch))
 
     def batches(self, seed: int, epoch: int) -> list[list[int]]:
         """The batches of one epoch, as indices."""
         source = random.Random(derive_seed(seed, epoch, "order"))
         if not self.memory_per_batch:
             return _chunks(_shuffled(range(self.new + self.memory), source), self.batch)
-        fresh = _chunks(_shuffled(range(self.new), source), self.batch - self.memory_per_batch)
+        size = self.batch - self.memory_per_batch
+        fresh = _shuffled(range(self.new), source)
         old = self._memory_stream(source)
-        return [_shuffled([*chunk, *(next(old) for _ in range(self.memory_per_batch))], source) for chunk in fresh]
+        return [
+            _shuffled([*fresh[start : start + size], *(next(old) for _ in range(self.memory_per_batch))], source)
+            for start in range(0, self.new, size)
+        ]
 
     def _memory_stream(self, source: random.Random) -> Iterator[int]:
         while True:
@@ -80,8 +98,12 @@ class EpochBatches:
     def __len__(self) -> int:
         return self.mix.length
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.mix.batches(self.seed, self.epoch))
+    def __iter__(self) -> Iterator[list[Place]]:
+        shown = 0
+        for batch in self.mix.batches(self.seed, self.epoch):
+            seeds = (derive_seed(self.seed, self.epoch, "place", shown + offset) for offset in range(len(batch)))
+            yield [Place(image, seed) for image, seed in zip(batch, seeds, strict=True)]
+            shown += len(batch)
 
 
 def _shuffled(indices: Sequence[int], source: random.Random) -> list[int]:
@@ -90,8 +112,8 @@ def _shuffled(indices: Sequence[int], source: random.Random) -> list[int]:
     return result
 
 
-def _chunks(indices: list[int], size: int) -> list[list[int]]:
-    chunks = [indices[start : start + size] for start in range(0, len(indices), size)]
-    if len(chunks) > 1 and len(chunks[-1]) == 1:  # BatchNorm can't learn from a batch of one
+def _chunks(indices: Sequence[int], size: int) -> list[list[int]]:
+    chunks = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
+    if len(chunks) > 1 and len(chunks[-1]) == 1:  # BatchNorm learns nothing good from a batch of one
         chunks[-2].extend(chunks.pop())
     return chunks

@@ -7,14 +7,18 @@ with which labels. Labels are kept by class name, so that a line's head order ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from treering_trainer.dataset import Sample
+
+NamedBox = tuple[str, float, float, float, float]
+"""Class, centre x, centre y, width, height; the last four are shares of the image."""
 
 
 class MemoryItem(BaseModel):
@@ -29,9 +33,7 @@ class MemoryItem(BaseModel):
     height: int
     phash: str = Field(description="64-bit perceptual hash, hexadecimal")
     classes: tuple[str, ...] = Field(description="classes that the labels speak of; others are unknown, not absent")
-    boxes: tuple[tuple[str, float, float, float, float], ...] = Field(
-        description="class, centre x, centre y, width, height as shares of the image"
-    )
+    boxes: tuple[NamedBox, ...] = Field(description="class, centre x, centre y, width, height as shares of the image")
 
     @property
     def key(self) -> str:
@@ -62,8 +64,14 @@ class MemoryItem(BaseModel):
             height=sample.height,
             phash=f"{sample.phash:016x}",
             classes=tuple(classes),
-            boxes=tuple((names[int(row[0])], *(float(value) for value in row[1:])) for row in sample.boxes),
+            boxes=tuple(named_box(row, names) for row in sample.boxes),
         )
+
+
+def named_box(row: NDArray[np.float64], names: Sequence[str]) -> NamedBox:
+    """A row of class index, centre x, centre y, width, height with the class's name."""
+    x, y, width, height = (float(value) for value in row[1:5])
+    return names[int(row[0])], x, y, width, height
 
 
 class Memory(BaseModel):

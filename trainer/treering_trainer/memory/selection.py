@@ -57,8 +57,9 @@ def choose_random(candidates: Candidates, size: int, generator: np.random.Genera
 def choose_class_balanced(candidates: Candidates, size: int, generator: np.random.Generator) -> Indices:
     """Greedily take the image that helps the rarest classes most, so that every class ends about equally present.
 
-    An image's worth is the sum over its classes of `1 / (1 + times the class was taken)`: presence counts, not boxes,
-    so that one crowded image does not stand for many. Images without any class come last.
+    An image's worth is the mean over its classes of `1 / (1 + times the class was taken)`: the mean, because an image
+    of a rare and a common class makes the common one more common; presence, not boxes, because one crowded image does
+    not stand for many. Images without any class come last.
     """
     present = (candidates.presence > 0).astype(np.float64)
     order = generator.permutation(len(present))
@@ -77,18 +78,20 @@ def choose_class_balanced(candidates: Candidates, size: int, generator: np.rando
 
 def choose_herding(candidates: Candidates, size: int, generator: np.random.Generator) -> Indices:
     """Greedily keep the mean of the chosen embeddings close to the mean of all (iCaRL, algorithm 4)."""
+    del generator  # nothing here is left to chance
     features = _normalise(candidates.embed())
-    mean = features.mean(axis=0)
+    mean, squares = features.mean(axis=0), (features**2).sum(axis=1)
     free = np.ones(len(features), dtype=bool)
     total = np.zeros_like(mean)
     chosen: list[int] = []
     for count in range(1, size + 1):
-        distance = np.linalg.norm(mean - (total + features) / count, axis=1)
+        wanted = count * mean - total  # |wanted - feature| is smallest where the mean is closest
+        distance = squares - 2.0 * (features @ wanted)
         best = int(np.argmin(np.where(free, distance, np.inf)))
         free[best] = False
         total += features[best]
         chosen.append(best)
-    return generator.permutation(np.asarray(chosen, dtype=np.int64))
+    return np.asarray(chosen, dtype=np.int64)
 
 
 def choose_kmeans(candidates: Candidates, size: int, generator: np.random.Generator) -> Indices:
@@ -96,12 +99,15 @@ def choose_kmeans(candidates: Candidates, size: int, generator: np.random.Genera
     from sklearn.cluster import KMeans
 
     features = _normalise(candidates.embed())
-    clusters = KMeans(n_clusters=size, n_init=3, random_state=int(generator.integers(2**31)))
+    distinct = min(size, len(np.unique(features, axis=0)))
+    clusters = KMeans(n_clusters=distinct, n_init=1, random_state=int(generator.integers(2**31)))
     distance = clusters.fit(features).transform(features)
+    free = np.ones(len(features), dtype=bool)
     chosen: list[int] = []
-    for centroid in range(size):
-        order = np.argsort(distance[:, centroid], kind="stable")
-        chosen.append(next(int(index) for index in order if int(index) not in chosen))
+    for place in range(size):
+        best = int(np.argmin(np.where(free, distance[:, place % distinct], np.inf)))
+        free[best] = False
+        chosen.append(best)
     return np.asarray(chosen, dtype=np.int64)
 
 

@@ -13,34 +13,38 @@ from torch import nn
 from treering_api import BadSpecError, Freeze
 from treering_trainer.policies.interface import Policy, Situation
 
-BACKBONE_END = ("SPPF", "C2PSA", "SPPELAN")
 
-
-def layers_to_freeze(layers: nn.Sequential, settings: Freeze) -> tuple[str, ...]:
-    """The layers that `settings` names, as indices or dotted names below `layers`.
+def layers_to_freeze(model: nn.Module, settings: Freeze) -> tuple[str, ...]:
+    """The layers that `settings` names, as indices or dotted names below the model's list of layers.
 
     Raises:
-        BadSpecError: a number of layers that would leave no head, or a name that matches nothing.
+        BadSpecError: nothing would be left to learn, or a name matches no layer.
     """
-    chosen: dict[str, None] = {}
+    layers, chosen = layers_of(model), dict[str, None]()
     if settings.backbone:
-        chosen.update(dict.fromkeys(str(index) for index in range(backbone_length(layers))))
+        chosen.update(dict.fromkeys(str(index) for index in range(backbone_length(model))))
     if settings.layers:
         _check_count(settings.layers, len(layers))
         chosen.update(dict.fromkeys(str(index) for index in range(settings.layers)))
-    parameters = [name for name, _ in layers.named_parameters()]
     for name in settings.names:
-        _check_name(name, parameters)
+        _check_name(name, layers)
         chosen[name] = None
+    _check_rest(tuple(chosen), layers)
     return tuple(chosen)
 
 
-def backbone_length(layers: nn.Sequential) -> int:
-    """Number of leading layers up to and with the last pooling or attention layer before the first upsampling."""
-    kinds = [type(layer).__name__ for layer in layers]
-    neck = kinds.index("Upsample") if "Upsample" in kinds else len(kinds) - 1
-    ends = [index for index, kind in enumerate(kinds[:neck]) if kind in BACKBONE_END]
-    return (ends[-1] if ends else neck - 1) + 1
+def layers_of(model: nn.Module) -> nn.Sequential:
+    """The model's layers, as its architecture lists them."""
+    layers = model.model
+    assert isinstance(layers, nn.Sequential)
+    return layers
+
+
+def backbone_length(model: nn.Module) -> int:
+    """Number of leading layers that the model's architecture counts as the backbone."""
+    architecture = model.yaml
+    assert isinstance(architecture, dict)
+    return len(architecture["backbone"])
 
 
 def hold_statistics(modules: Iterable[nn.Module], *, held: bool) -> None:
@@ -67,9 +71,7 @@ class FreezePolicy(Policy):
 
     def frozen(self, model: nn.Module) -> tuple[str, ...]:
         """The layers of `spec.policies.freeze`."""
-        layers = model.model
-        assert isinstance(layers, nn.Sequential)
-        self._layers = layers_to_freeze(layers, self.settings) if self.acts else ()
+        self._layers = layers_to_freeze(model, self.settings) if self.acts else ()
         return self._layers
 
     def train_mode(self, model: nn.Module) -> None:
@@ -78,11 +80,10 @@ class FreezePolicy(Policy):
             return
         if self.settings.batch_norm == "all":
             hold_statistics(model.modules(), held=True)
-        if self.settings.batch_norm == "none":
-            layers = model.model
-            assert isinstance(layers, nn.Sequential)
-            for name in self._layers:
-                hold_statistics(layers.get_submodule(name).modules(), held=False)
+            return
+        for name in self._layers:
+            frozen = layers_of(model).get_submodule(name)
+            hold_statistics(frozen.modules(), held=self.settings.batch_norm == "frozenLayers")
 
 
 def _check_count(count: int, available: int) -> None:
@@ -94,10 +95,20 @@ def _check_count(count: int, available: int) -> None:
         )
 
 
-def _check_name(name: str, parameters: list[str]) -> None:
-    if not any(parameter.startswith(f"{name}.") or parameter == name for parameter in parameters):
+def _check_name(name: str, layers: nn.Sequential) -> None:
+    if not any(parameter.startswith(f"{name}.") for parameter, _ in layers.named_parameters()):
         raise BadSpecError(
             "spec.policies.freeze.names",
-            f"no layer of the model is called {name!r}",
+            f"no layer of the model with weights is called {name!r}",
             "Use a layer's index with an optional path below it, such as `4` or `22.cv2`.",
+        )
+
+
+def _check_rest(chosen: tuple[str, ...], layers: nn.Sequential) -> None:
+    prefixes = tuple(f"{name}." for name in chosen)
+    # ultralytics never trains the weights of a `dfl`
+    free = [name for name, _ in layers.named_parameters() if not name.startswith(prefixes) and ".dfl." not in name]
+    if not free:
+        raise BadSpecError(
+            "spec.policies.freeze", "every layer of the model would be frozen", "Leave at least a part of the head out."
         )

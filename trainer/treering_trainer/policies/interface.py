@@ -16,7 +16,6 @@ them at the points drawn here; a policy overrides the methods it needs and never
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -41,7 +40,9 @@ class Detector(Protocol):
     def names(self) -> tuple[str, ...]:
         """Class names in head order."""
 
-    def detect(self, samples: Sequence[Sample], *, confidence: float, overlap: float) -> list[Boxes]:
+    def detect(
+        self, samples: Sequence[Sample], *, confidence: float, overlap: float, mirror: bool = False
+    ) -> list[Boxes]:
         """Per sample (n, 6): class index, centre x, centre y, width, height (shares of the image), confidence."""
 
     def embed(self, samples: Sequence[Sample]) -> Boxes:
@@ -87,7 +88,7 @@ class Situation:
     names: tuple[str, ...]
     old_names: tuple[str, ...] = ()
     teacher: Detector | None = None
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
     memory_samples: tuple[Sample, ...] = ()
 
     @property
@@ -111,7 +112,7 @@ class Keepsakes:
     history_images: int
 
 
-class Policy(ABC):
+class Policy:
     """One way to learn or to remember. All hooks do nothing unless overridden."""
 
     name: ClassVar[str]

@@ -1,9 +1,11 @@
 """pseudoLabels: models label what people did not, in both directions.
 
-A delivery is labelled for its own classes. An old object in a new image would be trained as background, and a new object
-in a remembered image too: that, not the weights' drift, is most of forgetting in detection. So the published model
-labels new images for the old classes before training, and the new model labels the memory for the new classes after.
-Confidence .4 and overlap .7 after GCD's ablation (44.4 at .3, 45.3 at .4, 43.4 at .5) and SIKD.
+A delivery is labelled for its own classes. An old object in a new image would be trained as background, and a new
+object in a remembered image too: that, not the weights' drift, is most of forgetting in detection. So the published
+model labels new images for the old classes before training, and the new model labels the memory for the new classes
+after. A box must be seen in the mirror image as well: cards, old classes in new images, mean of both views at .3:
+precision .90, recall .97; one view at .4 (the best of GCD's ablation): .89, .91. Where a true box stands already, none
+is added, whatever its class: the old model calls a new class by the name of the most similar old one.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 
 from treering_api import PseudoLabels
 from treering_trainer.dataset import Sample
-from treering_trainer.memory import MemoryItem
+from treering_trainer.memory import MemoryItem, named_box
 from treering_trainer.policies.interface import Boxes, Detector, Policy, Situation, TrainingData
 
 
@@ -85,13 +87,16 @@ class PseudoLabelsPolicy(Policy):
         return tuple(result)
 
     def _detect(self, detector: Detector, samples: Sequence[Sample], confidence: float) -> list[Boxes]:
-        return detector.detect(samples, confidence=confidence, overlap=self.settings.overlap) if samples else []
+        if not samples:
+            return []
+        settings = self.settings
+        return detector.detect(samples, confidence=confidence, overlap=settings.overlap, mirror=settings.mirror)
 
 
 def _relabelled(item: MemoryItem, sample: Sample, rows: Boxes, names: tuple[str, ...], overlap: float) -> MemoryItem:
     unknown = set(names) - set(item.classes)
     added = add_boxes(sample.boxes, rows[[names[int(row[0])] in unknown for row in rows]], overlap)
-    boxes = tuple((names[int(row[0])], *(float(value) for value in row[1:])) for row in added)
+    boxes = tuple(named_box(row, names) for row in added)
     return item.model_copy(update={"boxes": (*item.boxes, *boxes), "classes": names})
 
 

@@ -6,7 +6,6 @@ A new policy: a module with a `Policy`, a block in `treering_api`, one line here
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from treering_api import BadSpecError, Policies
@@ -29,19 +28,22 @@ def active_policies(settings: Policies, situation: Situation) -> tuple[Policy, .
     Raises:
         BadSpecError: two active policies declare that they can't act together.
     """
-    blocks = [(getattr(settings.resolve(), field), build) for field, build in POLICIES]
+    resolved = settings.resolve()
+    blocks = [(getattr(resolved, field), build) for field, build in POLICIES]
     return order([build(block, situation) for block, build in blocks if block is not None and block.enabled])
 
 
 def order(policies: Sequence[Policy]) -> tuple[Policy, ...]:
     """`policies` sorted by what each declares; stable where nothing is declared."""
     refuse_conflicts(policies)
-    by_name = {policy.name: policy for policy in policies}
-    graph = {policy.name: [name for name in policy.after if name in by_name] for policy in policies}
-    try:
-        return tuple(by_name[name] for name in TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise AssertionError(f"policies wait for each other: {error.args[1]}") from error
+    waiting, ordered = list(policies), list[Policy]()
+    while waiting:
+        names = {policy.name for policy in waiting}
+        ready = next((policy for policy in waiting if not names.intersection(policy.after)), None)
+        assert ready is not None, f"policies wait for each other: {sorted(names)}"
+        waiting.remove(ready)
+        ordered.append(ready)
+    return tuple(ordered)
 
 
 def refuse_conflicts(policies: Sequence[Policy]) -> None:

@@ -44,8 +44,10 @@ def mix_memory(data: TrainingData, remembered: tuple[Sample, ...], known: tuple[
 
 
 def memory_size(settings: Replay, history_images: int) -> int:
-    """Images to keep: a share of everything learned, at least one, under the cap."""
-    size = max(1, round(settings.ratio * history_images)) if settings.ratio else 0
+    """Images to keep: a share of everything learned, at least one, under the cap; with ratio 0, the cap."""
+    if not settings.ratio:
+        return settings.max_images or 0
+    size = max(1, round(settings.ratio * history_images))
     return size if settings.max_images is None else min(size, settings.max_images)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from treering_trainer.dataset import DataSet, cross_check, enforce, unite
+from treering_api import BadDataError
+from treering_trainer.dataset import DataSet, cross_check, enforce
 from treering_trainer.policies.replay import memory_size
 from treering_trainer.records import AnalyseRecord
+from treering_trainer.stages.classes import class_union
 from treering_trainer.stages.fetch import fetch_for_full, increment_sources
 from treering_trainer.stages.shelf import load_datasets, save_datasets
-from treering_trainer.stages.verify import read_source, verified_path
+from treering_trainer.stages.verify import read_source, remembered_datasets, verified_path
 from treering_trainer.stages.workbench import Workbench
+from treering_trainer.store import NoStoreError
 
 Strategy = Literal["incremental", "full"]
 FULL_COST = 1.25
@@ -25,12 +30,17 @@ def analyse(bench: Workbench) -> AnalyseRecord:
     datasets = load_datasets(verified_path(bench.folder))
     increments = [dataset for dataset in datasets if dataset.kind == "increment"]
     old = bench.plan.known_classes
-    new = tuple(name for name in unite(old, *increments) if name not in old)
+    new = tuple(name for name in class_union(old, datasets) if name not in old)
     new_images = sum(len(dataset.train) for dataset in increments)
     history_images = sum(bench.lineage.train_images.values())
     strategy, reason = choose_strategy(bench, new_images, history_images, new)
     if strategy == "full" and bench.plan.history:
-        _add_history(bench, datasets)
+        try:
+            _add_history(bench, datasets)
+        except (NoStoreError, BadDataError) as error:
+            if bench.plan.strategy != "auto":
+                raise
+            strategy, reason = "incremental", f"{reason}, but what was learned can't be had again: {error}"[:1024]
     return AnalyseRecord(
         strategy=strategy,
         reason=reason,
@@ -57,11 +67,14 @@ def choose_strategy(
     cost = (history_images + new_images) / max(new_images + memory, 1)
     brings = f"{new_images} new images" + (f" with new classes {', '.join(new_classes)}" if new_classes else "")
     if cost <= FULL_COST:
-        return "full", f"{brings} beside {history_images} old ones: retraining on all costs only {cost:.2f} times as much"
-    return "incremental", f"{brings}; retraining on all {history_images + new_images} would cost {cost:.1f} times as much"
+        beside = f"{brings} beside {history_images} old ones"
+        return "full", f"{beside}: retraining on all costs only {cost:.2f} times as much"
+    everything = history_images + new_images
+    return "incremental", f"{brings}; retraining on all {everything} would cost {cost:.1f} times as much"
 
 
-def _add_history(bench: Workbench, datasets: tuple[DataSet, ...]) -> None:
+def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:
+    """Check what was learned before, less the pictures that models are measured on."""
     fetch_for_full(bench)
     checked = [read_source(bench, source) for source in increment_sources(bench, bench.plan.history)]
     history = [item.dataset for item in checked]
@@ -70,7 +83,12 @@ def _add_history(bench: Workbench, datasets: tuple[DataSet, ...]) -> None:
     findings = [finding for item in checked for finding in item.findings]
     findings += cross_check(history, holdouts, None, settings)
     enforce([count for item in checked for count in item.counts], findings, settings)
-    save_datasets(history_path(bench), history)
+    measured = {sample.sha256 for item in (*datasets, *remembered_datasets(bench)) for sample in item.val}
+    save_datasets(history_path(bench), [_without(dataset, measured) for dataset in history])
+
+
+def _without(dataset: DataSet, measured: set[str]) -> DataSet:
+    return replace(dataset, train=tuple(item for item in dataset.train if item.sha256 not in measured), val=())
 
 
 def history_path(bench: Workbench) -> Path:

@@ -77,7 +77,7 @@ def score(
         if not any(len(sample.boxes) for sample in samples):
             continue  # the detector knows none of the set's classes
         result, speed_ms = evaluate_set(
-            detector, samples, name=item.name, kind=item.kind, folder=folder / item.name, worst=worst
+            detector, samples, name=item.name, kind=item.kind, folder=folder / item.kind / item.name, worst=worst
         )
         scores.append(result)
         speeds.append(speed_ms)
@@ -103,14 +103,16 @@ def compare(
 ) -> tuple[float | None, float | None]:
     """Mean mAP50 over the old classes, before and after, over the same classes of the same sets."""
     old_before = [value for name, value in class_means(before).items() if name in old_classes]
-    known = {item.name: set(item.classes) for item in before}
-    same = [
-        item.model_copy(update={"classes": {name: item.classes[name] for name in item.classes if name in known[item.name]}})
-        for item in after
-        if item.name in known
-    ]
+    known = {(item.kind, item.name): set(item.classes) for item in before}
+    same = [_only(item, known.get((item.kind, item.name), set())) for item in after]
     old_after = [value for name, value in class_means(same).items() if name in old_classes]
     return _mean(old_before), _mean(old_after)
+
+
+def _only(scores: SetScore, names: set[str]) -> SetScore:
+    return scores.model_copy(
+        update={"classes": {name: scores.classes[name] for name in scores.classes if name in names}}
+    )
 
 
 def _evaluation_set(dataset: DataSet, names: tuple[str, ...]) -> EvaluationSet:

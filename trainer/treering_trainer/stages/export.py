@@ -5,45 +5,43 @@ A rejected candidate gets its report and record, never its weights.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from treering_trainer.dataset import Sample
-from treering_trainer.line import now
 from treering_trainer.memory import Memory, MemoryItem
 from treering_trainer.policies.interface import Keepsakes, Policy
 from treering_trainer.records import (
     AnalyseRecord,
-    EvaluateRecord,
     ExportRecord,
-    FetchRecord,
+    FileEntry,
     GateRecord,
-    PrepareRecord,
-    RoundRecord,
-    TrainRecord,
-    VerifyRecord,
 )
 from treering_trainer.report import render_round
+from treering_trainer.stages.account import round_record
+from treering_trainer.stages.classes import labelled_classes
 from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, read_memory
 from treering_trainer.stages.models import candidate_detector
-from treering_trainer.stages.prepare import labelled_classes, round_policies, training_path
+from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.shelf import load_datasets, load_training
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import describe_file, write_atomic
-from treering_trainer.version import VERSION
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.export import export_formats
 from treering_trainer.yolo.weights import save_model, save_ultralytics
 
 RECORD = "record.json"
+PAGE = "report.html"
 
 
 def export(bench: Workbench) -> ExportRecord:
     """Make the files of the publication."""
     start_s = time.monotonic()
     folder = export_folder(bench)
+    shutil.rmtree(folder, ignore_errors=True)  # what a try that was cut off left would be published too
     relabelled: dict[str, int] = {}
     differences: dict[str, float] = {}
     memory = Memory()
@@ -53,9 +51,7 @@ def export(bench: Workbench) -> ExportRecord:
         write_atomic(folder / MEMORY, memory.model_dump_json().encode())
         write_atomic(folder / VAL, _val_bank(bench).model_dump_json().encode())
         differences = _export_model(bench, detector, folder)
-    record = round_record(bench)
-    write_atomic(folder / RECORD, record.model_dump_json(indent=1).encode())
-    write_atomic(folder / "report.html", render_round(record, lineage=bench.lineage.rounds).encode())
+    describe_round(bench)
     files = {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder)}
     return ExportRecord(
         files=files,
@@ -71,24 +67,12 @@ def export_folder(bench: Workbench) -> Path:
     return bench.folder / "export"
 
 
-def round_record(bench: Workbench) -> RoundRecord:
-    """All that is known of the round before it is published."""
-    return RoundRecord(
-        line=bench.plan.line,
-        round=bench.plan.round,
-        attempt=bench.attempt,
-        increments=tuple(increment.name for increment in bench.plan.increments),
-        started=bench.started,
-        finished=now(),
-        treering_version=VERSION,
-        fetch=bench.record(FetchRecord),
-        verify=bench.record(VerifyRecord),
-        analyse=bench.record(AnalyseRecord),
-        prepare=bench.record(PrepareRecord),
-        train=bench.record(TrainRecord),
-        evaluate=bench.record(EvaluateRecord),
-        gate=bench.record(GateRecord),
-    )
+def describe_round(bench: Workbench) -> dict[str, FileEntry]:
+    """Write the round's record and its page, which name the attempt that publishes them; gives their entries."""
+    folder, record = export_folder(bench), round_record(bench)
+    write_atomic(folder / RECORD, record.model_dump_json(indent=1).encode())
+    write_atomic(folder / PAGE, render_round(record, lineage=bench.lineage.rounds).encode())
+    return {name: describe_file(folder / name) for name in (RECORD, PAGE)}
 
 
 def _export_model(bench: Workbench, detector: YoloDetector, folder: Path) -> dict[str, float]:

@@ -1,19 +1,38 @@
-"""fetch: everything a round needs, pulled into the work folder; unchanged objects are not pulled twice."""
+"""fetch: everything a round needs, pulled into the work folder; unchanged objects are not pulled twice.
+
+Asking costs little, so each try at a round asks again. Where a delivery changed since the last one (its labels were
+mended, most likely), what was made of the old one is done anew.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from treering_api import BadDataError, BadSpecError, Increment, ModelRef, StoreError
 from treering_trainer.dataset import Kind, wanted_keys
+from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Memory
 from treering_trainer.records import FetchRecord
 from treering_trainer.stages.workbench import Workbench
-from treering_trainer.store import NotFoundError, Pulled, Store, Transferred, open_store, pull
+from treering_trainer.store import (
+    NotFoundError,
+    ObjectInfo,
+    Pulled,
+    Store,
+    Transferred,
+    open_store,
+    pull,
+    read_manifest,
+    sha256_of,
+    write_atomic,
+)
 
 MEMORY = "memory.json"
 VAL = "val.json"
@@ -30,13 +49,23 @@ class Source:
     field: str
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """A source in the work folder; the stamp changes with any of its objects."""
+
+    pulled: Pulled
+    stamp: str
+
+
 def fetch(bench: Workbench) -> FetchRecord:
     """Pull the weights to start from, the bank, the round's increments and the hold-outs."""
     start_s = time.monotonic()
     first = isinstance(bench.plan.base, str)
-    pulled = [_fetch_base(bench)] if first else [_fetch_model(bench), _fetch_bank(bench)]
+    pulled = [_fetch_base(bench)] if first else [_fetch_published(bench), _fetch_bank(bench)]
     sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
-    pulled += [fetch_source(bench, source) for source in sources]
+    fetched = {f"{source.kind}/{source.name}": fetch_source(bench, source) for source in sources}
+    pulled += [source.pulled for source in fetched.values()]
+    _start_anew_if_changed(bench, {name: source.stamp for name, source in fetched.items()})
     return FetchRecord(
         objects=sum(part.objects for part in pulled),
         size_bytes=sum(part.size_bytes for part in pulled),
@@ -62,14 +91,16 @@ def holdout_sources(bench: Workbench) -> list[Source]:
     ]
 
 
-def fetch_source(bench: Workbench, source: Source) -> Pulled:
+def fetch_source(bench: Workbench, source: Source) -> Fetched:
     """Pull the images, labels and class names of one delivery.
 
     Raises:
         BadDataError: there is nothing in it.
+        StoreError: it can't be read; names the field that names it.
     """
     store = open_store(source.uri, bench.connection)
-    objects = {info.key: info for info in store.list()}
+    with _named(source.field):
+        objects = {info.key: info for info in store.list()}
     keys = wanted_keys(objects, source.kind)
     if not any(key.startswith("images/") for key in keys):
         raise BadDataError(
@@ -79,7 +110,10 @@ def fetch_source(bench: Workbench, source: Source) -> Pulled:
         )
     folder = bench.data_folder(source.kind, source.name)
     _remove_strays(folder, keys)
-    return _pull(bench, store, {key: folder / key for key in keys}, source.name)
+    wanted = [objects[key] for key in keys]
+    with _named(source.field):
+        pulled = _pull(bench, store, {key: folder / key for key in keys}, source.name, listing=wanted)
+    return Fetched(pulled, _stamp(source.uri, wanted))
 
 
 def fetch_for_full(bench: Workbench) -> None:
@@ -87,6 +121,12 @@ def fetch_for_full(bench: Workbench) -> None:
     _fetch_base(bench)
     for source in increment_sources(bench, bench.plan.history):
         fetch_source(bench, source)
+
+
+def fetch_memory(bench: Workbench) -> None:
+    """Pull what the line remembers, without its model: enough to check a delivery against it."""
+    _fetch_published(bench, (MEMORY, VAL))
+    _fetch_bank(bench)
 
 
 def current_folder(bench: Workbench) -> Path:
@@ -113,36 +153,84 @@ def _fetch_base(bench: Workbench) -> Pulled:
     parent, _, name = uri.rpartition("/")
     store = open_store(parent, bench.connection)
     try:
-        return pull(store, {name: base_path(bench)})
+        with _named("spec.model.base"):
+            return pull(store, {name: base_path(bench)})
     except NotFoundError as error:
         raise BadSpecError("spec.model.base", f"{uri} does not exist", "Mend the URI or upload the weights") from error
 
 
-def _fetch_model(bench: Workbench) -> Pulled:
+def _fetch_published(bench: Workbench, names: tuple[str, ...] = MODEL_FILES) -> Pulled:
+    """Files of the current model, as its manifest describes them; the lineage vouches for the manifest."""
     base, folder = bench.plan.base, current_folder(bench)
     assert isinstance(base, ModelRef)
-    wanted = {name: folder / name for name in MODEL_FILES}
-    return _pull(bench, bench.line.model_folder(base), wanted, f"model of round {base.round}")
+    store, what = bench.line.model_folder(base), f"model of round {base.round}"
+    with _belonging(what):
+        manifest = read_manifest(store, MANIFEST, sha256=base.digest)
+    pulled = _pull(bench, store, {name: folder / name for name in names}, what)
+    for name in names:
+        _ensure(store, name, folder / name, manifest.files[name].sha256)
+    return pulled
 
 
 def _fetch_bank(bench: Workbench) -> Pulled:
     folder = current_folder(bench)
     items = (*read_memory(folder / MEMORY).items, *read_memory(folder / VAL).items)
-    return _pull(bench, bench.line.bank(), {item.key: bench.bank / item.key for item in items}, "memory")
+    bank = bench.line.bank()
+    pulled = _pull(bench, bank, {item.key: bench.bank / item.key for item in items}, "memory")
+    for item in items:
+        _ensure(bank, item.key, bench.bank / item.key, item.sha256)
+    return pulled
 
 
-def _pull(bench: Workbench, store: Store, wanted: dict[str, Path], what: str) -> Pulled:
+def _ensure(store: Store, key: str, path: Path, sha256: str) -> None:
+    """Fetch a file again that is not what it should be; IntegrityError where the store's own object is not."""
+    if sha256_of(path) != sha256:
+        store.get_file(key, path, sha256=sha256)
+
+
+def _pull(
+    bench: Workbench, store: Store, wanted: dict[str, Path], what: str, listing: list[ObjectInfo] | None = None
+) -> Pulled:
     done = itertools.count(1)
 
     def tell(_: Transferred) -> None:
         bench.progress("fetch", next(done), len(wanted), "objects", what)
 
+    with _belonging(what):
+        return pull(store, wanted, listing=listing, on_object=tell)
+
+
+@contextmanager
+def _belonging(what: str) -> Iterator[None]:
     try:
-        return pull(store, wanted, on_object=tell)
+        yield
     except NotFoundError as error:
         raise StoreError(
             error.where, f"{error.found} ({what})", "It was there a moment ago or belongs to the line: restore it"
         ) from error
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """Put the field of the spec before the URI that it names."""
+    try:
+        yield
+    except StoreError as error:
+        error.where = f"{field}: {error.where}"
+        raise
+
+
+def _stamp(uri: str, objects: Iterable[ObjectInfo]) -> str:
+    text = json.dumps([uri, [[info.key, info.etag] for info in objects]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _start_anew_if_changed(bench: Workbench, stamps: dict[str, str]) -> None:
+    seen = bench.folder / "fetched.json"
+    text = json.dumps(stamps, sort_keys=True).encode()
+    if seen.exists() and seen.read_bytes() != text:
+        bench.forget()
+    write_atomic(seen, text)
 
 
 def _remove_strays(folder: Path, keys: list[str]) -> None:

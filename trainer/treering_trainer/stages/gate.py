@@ -30,7 +30,7 @@ def judge(scores: EvaluateRecord, rules: Gate) -> tuple[bool, tuple[GateCheck, .
     if failed:
         return False, checks, "Rejected: " + "; ".join(check.sentence for check in failed) + "."
     if not checks:
-        return True, checks, "Accepted: this is the line's first model, and the gate sets no floor for it."
+        return True, checks, "Accepted: this is the line's first model, and the gate asks nothing of it."
     return True, checks, "Accepted: " + "; ".join(check.sentence for check in checks[:2]) + "."
 
 
@@ -49,10 +49,8 @@ def _gain(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
     if rules.min_gain is None:
         return
     gained = scores.gain if scores.new_classes else (None if scores.forgetting is None else -scores.forgetting)
-    if gained is None and not scores.old_classes and not scores.new_classes:
-        return
     what = "the new classes reach" if scores.new_classes else "the known classes gain"
-    measured = "nothing that could be measured" if gained is None else f"{100 * gained:.1f} points"
+    measured = "nothing that could be measured" if gained is None else f"{_points(gained)} points"
     yield GateCheck(
         rule="minGain",
         subject="all",
@@ -66,6 +64,8 @@ def _gain(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
 def _floors(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
     after = class_means(scores.after)
     for name, floor in rules.class_floor.items():
+        if name not in (*scores.old_classes, *scores.new_classes):
+            continue  # a class still to come: its floor waits for it
         measured = after.get(name)
         reached = "it occurs in no evaluation set" if measured is None else f"mAP50 {measured:.3f}"
         yield GateCheck(
@@ -79,12 +79,18 @@ def _floors(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
 
 
 def _limit(rule: str, subject: str, who: str, lost: float, allowed: float) -> GateCheck:
-    change = f"lost {100 * lost:.1f} points" if lost > 0 else f"gained {-100 * lost:.1f} points"
+    change = f"lost {_points(lost)} points of mAP50" if lost > 0 else f"gained {_points(-lost)} points of mAP50"
+    if _points(abs(lost)) == "0.0":
+        change = "kept their mAP50" if subject == "all" else "kept its mAP50"
     return GateCheck(
         rule=rule,
         subject=subject,
         measured=lost,
         limit=allowed,
         passed=lost <= allowed + ROUNDING,
-        sentence=f"{who} {change} of mAP50, at most {100 * allowed:.1f} may be lost",
+        sentence=f"{who} {change}, at most {_points(allowed)} points may be lost",
     )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}".replace("-0.0", "0.0")

@@ -26,7 +26,9 @@ def outcome(record: Record) -> str:
 
 @outcome.register
 def _(record: FetchRecord) -> str:
-    return f"{record.objects} objects, {record.from_cache} of them here already, {record.size_bytes / 1e6:.1f} MB pulled"
+    return (
+        f"{record.objects} objects, {record.from_cache} of them here already, {record.size_bytes / 1e6:.1f} MB pulled"
+    )
 
 
 @outcome.register

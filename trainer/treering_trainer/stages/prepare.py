@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from treering_trainer.dataset import DataSet, Sample, remap, unite
+from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.memory import Memory, Remembered
 from treering_trainer.policies.interface import Policy, Situation, TrainingData
 from treering_trainer.policies.registry import active_policies
 from treering_trainer.records import AnalyseRecord, PrepareRecord
 from treering_trainer.stages.analyse import history_path
+from treering_trainer.stages.classes import class_union, labelled_classes
 from treering_trainer.stages.fetch import MEMORY, current_folder, read_memory
 from treering_trainer.stages.models import published_detector
 from treering_trainer.stages.shelf import load_datasets, save_training
@@ -26,8 +27,9 @@ def prepare(bench: Workbench) -> PrepareRecord:
     """Compose the training data and keep it in the work folder."""
     start_s = time.monotonic()
     datasets = load_datasets(verified_path(bench.folder))
-    names = class_union(bench, datasets)
-    history = load_datasets(history_path(bench)) if bench.record(AnalyseRecord).strategy == "full" and bench.plan.history else ()
+    names = class_union(bench.plan.known_classes, datasets)
+    full = bench.record(AnalyseRecord).strategy == "full"
+    history = load_datasets(history_path(bench)) if full and bench.plan.history else ()
     sources = [*history, *(dataset for dataset in datasets if dataset.kind == "increment")]
     data = unite_samples(names, sources)
     policies = round_policies(bench, names)
@@ -44,11 +46,6 @@ def prepare(bench: Workbench) -> PrepareRecord:
         policies=tuple(policy.name for policy in policies),
         duration_s=time.monotonic() - start_s,
     )
-
-
-def class_union(bench: Workbench, datasets: Sequence[DataSet]) -> tuple[str, ...]:
-    """The classes of the grown model: the old ones in their places, then the new ones of the increments."""
-    return unite(bench.plan.known_classes, *(dataset for dataset in datasets if dataset.kind == "increment"))
 
 
 def round_policies(bench: Workbench, names: tuple[str, ...]) -> tuple[Policy, ...]:
@@ -69,17 +66,6 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
     memory = read_memory(current_folder(bench) / MEMORY)
     samples = Remembered(memory, bench.bank).samples(names)
     return replace(plain, memory=memory, memory_samples=samples, teacher=published_detector(bench))
-
-
-def labelled_classes(dataset: DataSet) -> frozenset[str]:
-    """The classes that a delivery's labels speak of.
-
-    A class of its list without a single box was not labelled rather than absent: deliveries often come with the whole
-    line's class list. Only a delivery without any box at all is believed to show none of its classes.
-    """
-    samples = (*dataset.train, *dataset.val)
-    seen = frozenset(dataset.names[int(row[0])] for sample in samples for row in sample.boxes)
-    return seen or frozenset(dataset.names)
 
 
 def unite_samples(names: tuple[str, ...], datasets: Sequence[DataSet]) -> TrainingData:

@@ -1,7 +1,8 @@
 """publish: the files first, the manifest after them, and one conditional put that makes the round count.
 
 Up to that put the line is what it was; whoever dies before it leaves files that nothing names. A second process that
-published in the meantime makes the put fail: a dead attempt can't overwrite a living one.
+published in the meantime makes the put fail: a dead attempt can't overwrite a living one. Each attempt publishes to a
+folder of its own.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import itertools
 import time
 
-from treering_api import ModelRef, RoundSummary, StoreError, advance
-from treering_trainer.line import MANIFEST, REPORT, folder_name, now
+from pydantic import ValidationError
+
+from treering_api import Lineage, ModelRef, RoundSummary, StoreError, advance
+from treering_trainer.line import MANIFEST, REPORT, Line, folder_name, now
 from treering_trainer.records import (
     AnalyseRecord,
     EvaluateRecord,
     ExportRecord,
+    FileEntry,
     GateRecord,
     PrepareRecord,
     PublishRecord,
@@ -23,12 +27,21 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.report import render_line
-from treering_trainer.stages.export import RECORD, export_folder
+from treering_trainer.stages.export import PAGE, RECORD, describe_round, export_folder
 from treering_trainer.stages.fetch import MEMORY, VAL, read_memory
 from treering_trainer.stages.shelf import load_datasets
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
-from treering_trainer.store import ConflictError, Manifest, NotFoundError, Transferred, check_file, push, write_manifest
+from treering_trainer.store import (
+    ConflictError,
+    Manifest,
+    NotFoundError,
+    Transferred,
+    check_file,
+    describe_file,
+    push,
+    write_manifest,
+)
 
 PAGES = 20
 """Rounds whose records the line's page is made of."""
@@ -42,9 +55,7 @@ def publish(bench: Workbench) -> PublishRecord:
     """
     start_s = time.monotonic()
     passed = bench.record(GateRecord).passed
-    folder, files = export_folder(bench), bench.record(ExportRecord).files
-    for name, entry in files.items():
-        check_file(folder / name, entry)
+    folder, files = export_folder(bench), _files(bench)
     sent = _push_bank(bench) if passed else 0
     target = bench.line.round_folder(bench.plan.round, bench.attempt)
     counter = itertools.count(1)
@@ -99,17 +110,27 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
     )
 
 
-def publish_page(bench: Workbench) -> None:
+def publish_page(line: Line, lineage: Lineage) -> None:
     """Make the line's page anew; it only shows what the lineage says, so it needs no condition."""
-    lineage, _ = bench.line.read()
     records = []
     for summary in lineage.rounds[-PAGES:]:
         try:
-            data = bench.line.round_folder(summary.round, summary.attempt).get(RECORD)
-        except NotFoundError:
-            continue
-        records.append(RoundRecord.model_validate_json(data))
-    bench.line.store.put(REPORT, render_line(bench.plan.line, lineage.rounds, records).encode())
+            data = line.round_folder(summary.round, summary.attempt).get(RECORD)
+            records.append(RoundRecord.model_validate_json(data))
+        except (NotFoundError, ValidationError):
+            continue  # removed by a person or written by another version: the page shows what the lineage says
+    line.store.put(REPORT, render_line(line.name, lineage.rounds, records).encode())
+
+
+def _files(bench: Workbench) -> dict[str, FileEntry]:
+    """What will be published, checked; an earlier attempt's record and page are written anew in this one's name."""
+    folder, files = export_folder(bench), dict(bench.record(ExportRecord).files)
+    if RoundRecord.model_validate_json((folder / RECORD).read_bytes()).attempt != bench.attempt:
+        files |= describe_round(bench)
+    files |= {name: describe_file(folder / name) for name in (RECORD, PAGE)}
+    for name, entry in files.items():
+        check_file(folder / name, entry)
+    return files
 
 
 def _advance(bench: Workbench, summary: RoundSummary) -> None:
@@ -123,7 +144,7 @@ def _advance(bench: Workbench, summary: RoundSummary) -> None:
         bench.line.write(after, bench.etag)
     except ConflictError as error:
         present, _ = bench.line.read()
-        if present.rounds and (present.rounds[-1].round, present.rounds[-1].attempt) == (summary.round, summary.attempt):
+        if present == after:
             return  # our own put, whose answer was lost
         raise StoreError(
             bench.line.store.uri,
@@ -143,5 +164,5 @@ def _push_bank(bench: Workbench) -> int:
     items = (*read_memory(folder / MEMORY).items, *read_memory(folder / VAL).items)
     bank = bench.line.bank()
     present = {info.key for info in bank.list()}
-    missing = {item.key: local[item.sha256] for item in items if item.key not in present}
+    missing = {item.key: local.get(item.sha256, bench.bank / item.key) for item in items if item.key not in present}
     return push(bank, missing).size_bytes

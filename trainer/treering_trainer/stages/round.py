@@ -1,18 +1,20 @@
 """One round: the nine stages in order, each skipped if its record is there already.
 
 Called by `run`. Killed at any moment, the line's model is what it was, and the next try goes on at the first unfinished
-stage, inside `train` at the last full epoch.
+stage, inside `train` at the last full epoch. Only `fetch` is asked again each time, in case a delivery was mended.
 """
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from treering_api import STAGES, RoundSummary
+from treering_api import STAGES, EnvironmentFailure, RoundSummary, TreeringError
 from treering_trainer.progress import Measured, RoundFinished, RoundStarted, StageFinished, StageStarted
-from treering_trainer.records import PublishRecord, Record
+from treering_trainer.records import ExportRecord, GateRecord, Record, TrainRecord, VerifyRecord
 from treering_trainer.stages.analyse import analyse
 from treering_trainer.stages.evaluate import evaluate
 from treering_trainer.stages.export import export
@@ -20,11 +22,13 @@ from treering_trainer.stages.fetch import fetch
 from treering_trainer.stages.gate import gate
 from treering_trainer.stages.outcome import outcome
 from treering_trainer.stages.prepare import prepare
-from treering_trainer.stages.publish import publish, publish_page, summarise
+from treering_trainer.stages.publish import publish, publish_page
 from treering_trainer.stages.train import train
 from treering_trainer.stages.verify import verify
 from treering_trainer.stages.workbench import Workbench
 
+NO_SPACE_BYTES = 1024 * 1024
+"""So little is left that whatever a library complains of, it is this."""
 STAGE_FUNCTIONS: dict[str, Callable[[Workbench], Record]] = {
     "fetch": fetch,
     "verify": verify,
@@ -49,8 +53,9 @@ def run_round(bench: Workbench) -> RoundSummary:
     bench.observer(RoundStarted(plan.line, plan.round, bench.attempt, names, plan.reason))
     for index, stage in enumerate(STAGES, start=1):
         _run_stage(bench, stage, index)
-    summary = summarise(bench, bench.record(PublishRecord).manifest_sha256)
-    publish_page(bench)
+    lineage, _ = bench.line.read()
+    summary = next(item for item in lineage.rounds if item.round == plan.round)
+    publish_page(bench.line, lineage)
     bench.observer(RoundFinished(summary.model_dump(mode="json")))
     shutil.rmtree(bench.folder, ignore_errors=True)
     return summary
@@ -59,18 +64,45 @@ def run_round(bench: Workbench) -> RoundSummary:
 def _run_stage(bench: Workbench, stage: str, index: int) -> None:
     bench.stop.check(stage)
     bench.observer(StageStarted(stage, index, len(STAGES)))
-    start_s, record = time.monotonic(), bench.find(stage)
-    if record is None:
-        record = STAGE_FUNCTIONS[stage](bench)
-        bench.keep(stage, record)
+    start_s = time.monotonic()
+    with _disk_failures_named(bench):
+        record = _find(bench, stage)
+        if record is None:
+            record = STAGE_FUNCTIONS[stage](bench)
+            bench.keep(stage, record)
     for measured in _measurements(record):
         bench.observer(measured)
     bench.observer(StageFinished(stage, time.monotonic() - start_s, outcome(record)))
 
 
-def _measurements(record: Record) -> list[Measured]:
-    from treering_trainer.records import TrainRecord, VerifyRecord
+def _find(bench: Workbench, stage: str) -> Record | None:
+    """The record that makes a stage superfluous."""
+    record = None if stage == "fetch" else bench.find(stage)
+    if isinstance(record, ExportRecord) and bench.record(GateRecord).passed:
+        asked = set(bench.plan.spec.export.formats)
+        return record if set(record.max_abs_difference) == asked else None  # edited since
+    return record
 
+
+@contextmanager
+def _disk_failures_named(bench: Workbench) -> Iterator[None]:
+    """Libraries tell of a full disk in many ways, and none of them says what to do."""
+    try:
+        yield
+    except TreeringError:
+        raise
+    except Exception as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if not full and shutil.disk_usage(bench.shared).free > NO_SPACE_BYTES:
+            raise
+        raise EnvironmentFailure(
+            str(getattr(error, "filename", None) or bench.folder),
+            "disk full",
+            "Free some space or give another folder with --workdir, then run again.",
+        ) from error
+
+
+def _measurements(record: Record) -> list[Measured]:
     if isinstance(record, VerifyRecord):
         severities = [finding.severity for finding in record.findings]
         return [

@@ -15,7 +15,8 @@ from treering_trainer.stages.models import candidate_folder, make_detector, star
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.shelf import load_training
 from treering_trainer.stages.workbench import Workbench
-from treering_trainer.yolo.training import Trained, forget_checkpoint, train as run_recipe
+from treering_trainer.yolo.training import Trained
+from treering_trainer.yolo.training import train as run_recipe
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import save_model
 
@@ -34,7 +35,6 @@ def train(bench: Workbench) -> TrainRecord:
         line=bench.plan.line,
         round_number=bench.plan.round,
     )
-    forget_checkpoint(recipe.folder)
     return _record(trained, recipe, time.monotonic() - start_s)
 
 

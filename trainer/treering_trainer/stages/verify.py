@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from math import ceil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from treering_api import BadSpecError
-from treering_trainer.dataset import Checked, DataSet, Sample, cross_check, enforce, read_dataset, unite
+from treering_api import BadDataError, BadSpecError, Increment, Verification
+from treering_trainer.dataset import Checked, DataSet, Sample, box_counts, cross_check, enforce, read_dataset, unite
 from treering_trainer.memory import Remembered
-from treering_trainer.records import SplitCount, VerifyRecord
-from treering_trainer.stages.fetch import MEMORY, VAL, Source, current_folder, holdout_sources, increment_sources, read_memory
+from treering_trainer.records import Finding, SplitCount, VerifyRecord
+from treering_trainer.stages.classes import class_union, measured_classes
+from treering_trainer.stages.fetch import (
+    MEMORY,
+    VAL,
+    Source,
+    current_folder,
+    holdout_sources,
+    increment_sources,
+    read_memory,
+)
 from treering_trainer.stages.shelf import save_datasets
 from treering_trainer.stages.workbench import Workbench
+
+_HASH_RANGE = 16**8
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Data sets as they would be learned from and measured on, and all that was seen on the way."""
+
+    datasets: tuple[DataSet, ...]
+    counts: tuple[SplitCount, ...]
+    findings: tuple[Finding, ...]
+
+    def enforce(self, settings: Verification) -> None:
+        """Raise a `BadDataError` where this can't be learned from."""
+        enforce(self.counts, self.findings, settings)
 
 
 def verify(bench: Workbench) -> VerifyRecord:
@@ -26,31 +48,38 @@ def verify(bench: Workbench) -> VerifyRecord:
         BadSpecError: there would be nothing to compare the models on.
     """
     start_s = time.monotonic()
-    increments = [read_source(bench, source) for source in increment_sources(bench, bench.plan.increments)]
-    holdouts = [read_source(bench, source) for source in holdout_sources(bench)]
-    checked = [*increments, *holdouts]
-    remembered = remembered_datasets(bench)
-    findings = [finding for item in checked for finding in item.findings]
-    settings = bench.plan.spec.verification
-    findings += cross_check(
-        [item.dataset for item in increments],
-        [*(item.dataset for item in holdouts), *(dataset for dataset in remembered if dataset.val)],
-        next((dataset for dataset in remembered if dataset.train), None),
-        settings,
-    )
-    counts = [count for item in checked for count in item.counts]
-    enforce(counts, findings, settings)
+    examined = examine(bench, bench.plan.increments)
+    examined.enforce(bench.plan.spec.verification)
+    _refuse_unmeasurable(bench, examined.datasets)
+    save_datasets(verified_path(bench.folder), examined.datasets)
+    return VerifyRecord(counts=examined.counts, findings=examined.findings, duration_s=time.monotonic() - start_s)
+
+
+def examine(bench: Workbench, increments: Iterable[Increment]) -> Examined:
+    """Read pulled increments and the hold-outs, and set them beside each other and beside what the line remembers."""
+    sources = [*increment_sources(bench, increments), *holdout_sources(bench)]
+    checked = [read_source(bench, source) for source in sources]
     unite(bench.plan.known_classes, *(item.dataset for item in checked))  # refuses a class that was respelled
-    datasets, counts = _hold_back(bench, [item.dataset for item in checked], counts)
-    save_datasets(verified_path(bench.folder), datasets)
-    return VerifyRecord(counts=tuple(counts), findings=tuple(findings), duration_s=time.monotonic() - start_s)
+    remembered = remembered_datasets(bench)
+    datasets, remarks = _keep_out_measured([item.dataset for item in checked], remembered)
+    findings = [*(finding for item in checked for finding in item.findings), *remarks]
+    findings += cross_check(
+        [dataset for dataset in datasets if dataset.kind == "increment"],
+        [*(dataset for dataset in datasets if dataset.kind == "holdout"), *(item for item in remembered if item.val)],
+        next((dataset for dataset in remembered if dataset.train), None),
+        bench.plan.spec.verification,
+    )
+    learned = {sample.sha256 for dataset in remembered for sample in dataset.train}
+    datasets = [_hold_back(bench, dataset, learned) for dataset in datasets]
+    counts = [count for item in checked for count in item.counts]
+    for before, after in zip((item.dataset for item in checked), datasets, strict=True):
+        if after is not before:
+            counts = [_recounted(count, after) for count in counts]
+    return Examined(tuple(datasets), tuple(counts), tuple(findings))
 
 
 def read_source(bench: Workbench, source: Source) -> Checked:
     """Read one pulled delivery or hold-out."""
-    spec = bench.plan.spec
-    known = (*spec.increments, *bench.plan.increments) if source.kind == "increment" else spec.evaluation.holdouts
-    rename: Mapping[str, str] = next((item.classes for item in known if item.name == source.name), {})
 
     def tell(done: int, total: int) -> None:
         bench.progress("verify", done, total, "images", source.name)
@@ -59,11 +88,19 @@ def read_source(bench: Workbench, source: Source) -> Checked:
         bench.data_folder(source.kind, source.name),
         source.name,
         source.kind,
-        spec.verification,
-        rename,
+        bench.plan.spec.verification,
+        _renames(bench, source),
         workers=bench.threads,
         on_image=tell,
     )
+
+
+def _renames(bench: Workbench, source: Source) -> Mapping[str, str]:
+    plan = bench.plan
+    if source.kind == "holdout":
+        return next(item.classes for item in plan.spec.evaluation.holdouts if item.name == source.name)
+    known = (*plan.increments, *plan.history)
+    return next(item.classes for item in known if item.name == source.name)
 
 
 def remembered_datasets(bench: Workbench) -> tuple[DataSet, ...]:
@@ -72,7 +109,6 @@ def remembered_datasets(bench: Workbench) -> tuple[DataSet, ...]:
         return ()
     folder, names = current_folder(bench), bench.plan.known_classes
     memory, val = (Remembered(read_memory(folder / name), bench.bank) for name in (MEMORY, VAL))
-    _check_contents([*memory.samples(names), *val.samples(names)])
     periods: dict[str, list[Sample]] = {}
     for item, sample in zip(val.memory.items, val.samples(names), strict=True):
         periods.setdefault(item.increment, []).append(sample)
@@ -82,60 +118,78 @@ def remembered_datasets(bench: Workbench) -> tuple[DataSet, ...]:
     )
 
 
-def _check_contents(samples: Sequence[Sample]) -> None:
-    for sample in samples:
-        found = hashlib.sha256(sample.image.read_bytes()).hexdigest()
-        assert found == sample.sha256, f"{sample.image} is not what its name says"
-
-
-def _hold_back(
-    bench: Workbench, datasets: list[DataSet], counts: list[SplitCount]
-) -> tuple[list[DataSet], list[SplitCount]]:
-    """Give increments without a val split one of their own, where the line has no hold-out."""
-    evaluation = bench.plan.spec.evaluation
-    if evaluation.holdouts:
-        return datasets, counts
-    result = []
+def _keep_out_measured(
+    datasets: Sequence[DataSet], remembered: Sequence[DataSet]
+) -> tuple[list[DataSet], list[Finding]]:
+    """Take train pictures that an earlier increment is measured on out of training: deliveries may overlap."""
+    origin = {sample.sha256: dataset.name for dataset in remembered for sample in dataset.val}
+    result: list[DataSet] = []
+    findings: list[Finding] = []
     for dataset in datasets:
-        if not dataset.val and evaluation.val_fraction:
-            dataset = split(dataset, evaluation.val_fraction)
-            counts = [_recount(count, dataset) for count in counts]
+        kept = tuple(sample for sample in dataset.train if sample.sha256 not in origin)
+        out = len(dataset.train) - len(kept)
+        if out and not kept:
+            names = ", ".join(sorted({origin[sample.sha256] for sample in dataset.train}))
+            raise BadDataError(
+                dataset.name,
+                f"every train picture is one that the line measures on since {names}",
+                "Deliver pictures that are new",
+            )
+        if out:
+            found = f"{out} of {len(dataset.train)} train pictures are measured on since an earlier increment"
+            mend = "None needed: they stay out of training."
+            findings.append(Finding(severity="info", code="MeasuredOn", where=dataset.name, found=found, mend=mend))
+            dataset = replace(dataset, train=kept)
         result.append(dataset)
-    if not any(dataset.val for dataset in result):
-        raise BadSpecError(
-            "spec.evaluation",
-            "there is nothing to compare the new model with the old one on: no hold-out, no val images, valFraction 0",
-            "Add a hold-out, deliver images/val with labels/val, or give valFraction",
-        )
-    return result, counts
+    return result, findings
 
 
-def split(dataset: DataSet, fraction: float) -> DataSet:
-    """Move a share of the train images to val: those with the smallest hashes, so that it is the same share always."""
-    hashes = sorted({sample.sha256 for sample in dataset.train})
-    held = set(hashes[: min(ceil(fraction * len(hashes)), len(hashes) - 1)])
-    return replace(
-        dataset,
-        train=tuple(sample for sample in dataset.train if sample.sha256 not in held),
-        val=tuple(sample for sample in dataset.train if sample.sha256 in held),
-    )
+def _hold_back(bench: Workbench, dataset: DataSet, learned: set[str]) -> DataSet:
+    """Give an increment without a val split one of its own, where the line has no hold-out."""
+    evaluation = bench.plan.spec.evaluation
+    wanted = dataset.kind == "increment" and not dataset.val and evaluation.val_fraction
+    return split(dataset, evaluation.val_fraction, learned) if wanted and not evaluation.holdouts else dataset
 
 
-def _recount(count: SplitCount, dataset: DataSet) -> SplitCount:
-    if count.dataset != dataset.name or count.kind != dataset.kind:
+def split(dataset: DataSet, fraction: float, learned: Iterable[str] = ()) -> DataSet:
+    """Move a share of the train images to val, chosen by their content alone.
+
+    An image is held back in every delivery that brings it, or in none, so that overlapping deliveries don't learn what
+    they are measured on. At least one is held back, where two or more could be.
+
+    Args:
+        fraction: 0 to below 1.
+        learned: SHA-256 of images that were learned already; they are no measure.
+    """
+    fresh = sorted({sample.sha256 for sample in dataset.train} - set(learned))
+    held = set([name for name in fresh if int(name[:8], 16) < fraction * _HASH_RANGE] or fresh[:1])
+    train = tuple(sample for sample in dataset.train if sample.sha256 not in held)
+    if not train:
+        return dataset
+    return replace(dataset, train=train, val=tuple(sample for sample in dataset.train if sample.sha256 in held))
+
+
+def _recounted(count: SplitCount, dataset: DataSet) -> SplitCount:
+    if (count.dataset, count.kind) != (dataset.name, dataset.kind):
         return count
     samples = dataset.train if count.split == "train" else dataset.val
-    boxes = {name: 0 for name in count.boxes}
-    for sample in samples:
-        for row in sample.boxes:
-            boxes[dataset.names[int(row[0])]] = boxes.get(dataset.names[int(row[0])], 0) + 1
-    return count.model_copy(
-        update={
-            "images": len(samples),
-            "backgrounds": sum(not len(sample.boxes) for sample in samples),
-            "boxes": boxes,
-        }
-    )
+    backgrounds = sum(not len(sample.boxes) for sample in samples)
+    boxes = box_counts(samples, dataset.names)
+    return count.model_copy(update={"images": len(samples), "backgrounds": backgrounds, "boxes": boxes})
+
+
+def _refuse_unmeasurable(bench: Workbench, datasets: Sequence[DataSet]) -> None:
+    """Before hours of training: whether the gate will have something to compare."""
+    known = frozenset(bench.plan.known_classes)
+    wanted = frozenset(class_union(bench.plan.known_classes, datasets))
+    shown = measured_classes((*datasets, *remembered_datasets(bench)))
+    mend = "Add a hold-out that shows them, deliver images/val with labels/val, or give evaluation.valFraction"
+    if not wanted & shown:
+        found = "there is nothing to compare models on: no hold-out and no val picture shows a class of the line"
+        raise BadSpecError("spec.evaluation", found, mend)
+    if known and not known & shown:
+        found = f"no hold-out and no val picture shows a class that the line knows ({', '.join(sorted(known)[:8])})"
+        raise BadSpecError("spec.evaluation", f"{found}: forgetting could not be measured", mend)
 
 
 def verified_path(folder: Path) -> Path:

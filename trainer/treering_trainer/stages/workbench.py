@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from pydantic import ValidationError
 
 from treering_api import Lineage, RoundPlan
 from treering_trainer.engine.stop import StopRequest
@@ -53,7 +56,7 @@ class Workbench:
         line: where it ends up.
         lineage: the line's history when the round began; `etag` guards it until the round is published.
         attempt: number of this try.
-        started: RFC 3339, of the first try in this work folder.
+        started: RFC 3339, of the first try in this work folder; empty for one who only looks.
         shared: the line's work folder.
         device: as torch names it.
         threads: processors that may be used.
@@ -94,13 +97,23 @@ class Workbench:
         return record
 
     def find(self, stage: str) -> Record | None:
-        """The record of a stage, None where it has not ended."""
+        """The record of a stage, None where it has not ended or another version of Treering wrote it."""
         path = self._record_path(stage)
-        return RECORDS[stage].model_validate_json(path.read_bytes()) if path.exists() else None
+        try:
+            return RECORDS[stage].model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
 
     def keep(self, stage: str, record: Record) -> None:
         """Write a stage's record; from then on the stage is done."""
         write_atomic(self._record_path(stage), record.model_dump_json(indent=1).encode())
+
+    def forget(self, *stages: str) -> None:
+        """Drop the records of stages that are to be done anew; of all of them, if none is named."""
+        for stage in stages:
+            self._record_path(stage).unlink(missing_ok=True)
+        if not stages:
+            shutil.rmtree(self.folder / "records", ignore_errors=True)
 
     def progress(self, stage: str, done: int, total: int, unit: str, detail: str = "") -> None:
         """Tell how far a stage is; raises where a stop was asked for."""

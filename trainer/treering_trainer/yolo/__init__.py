@@ -1,7 +1,7 @@
 """The one facade around ultralytics: nothing outside this package imports it.
 
-Importing the package settles what ultralytics may do on its own before its first import: checkpoints never run code,
-nothing is installed or reported anywhere, and its settings live in a folder of ours instead of the user's.
+Importing the package settles what ultralytics may do on its own: checkpoints and model YAMLs never run code, nothing is
+installed or reported anywhere, and its settings live in a folder of ours instead of the user's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ os.environ.setdefault("YOLO_VERBOSE", "false")
 os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"treering-ultralytics-{os.getuid()}"))
 Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(parents=True, exist_ok=True)
 
-from ultralytics.utils import LOGGER, SETTINGS  # noqa: E402  the environment above must stand first
+from ultralytics.nn import tasks  # noqa: E402  the environment above must stand first
+from ultralytics.utils import LOGGER, SETTINGS  # noqa: E402
 
+vars(tasks)["SAFE_LOAD"] = True  # a notebook may have imported ultralytics before the environment above stood
 LOGGER.setLevel("ERROR")  # progress and findings are told by Treering's own observers
 if SETTINGS["sync"]:
     SETTINGS.update({"sync": False})  # no usage reports from a factory's network

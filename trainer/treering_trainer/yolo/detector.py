@@ -8,16 +8,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import nms, ops
 
 from treering_trainer.dataset import Sample
-from treering_trainer.policies.freeze import backbone_length
+from treering_trainer.policies.freeze import backbone_length, layers_of
 from treering_trainer.policies.interface import Boxes
-from treering_trainer.yolo.head import class_names
+from treering_trainer.yolo.parts import class_names, grid_size
 from treering_trainer.yolo.samples import reading_loader
+from treering_trainer.yolo.views import fuse_views, unmirror
 
 MAX_DETECTIONS = 300
+FAINTEST = 0.05
+LEAST_PX = 1.0
+NMS_TIME_S = 600.0
+"""Per image; ultralytics' own .05 s drops the rest of a batch without a word where the machine is busy."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +47,33 @@ class YoloDetector:
         """Class names in head order."""
         return class_names(self.model)
 
-    def detect(self, samples: Sequence[Sample], *, confidence: float, overlap: float) -> list[Boxes]:
-        """Per sample (n, 6): class index, centre x, centre y, width, height (shares of the image), confidence."""
+    def detect(
+        self, samples: Sequence[Sample], *, confidence: float, overlap: float, mirror: bool = False
+    ) -> list[Boxes]:
+        """Per sample (n, 6): class index, centre x, centre y, width, height (shares of the image), confidence.
+
+        Args:
+            confidence: least confidence of a box, 0..1.
+            overlap: IoU from which two boxes of one class are one object.
+            mirror: look at the mirror image too and take the mean confidence, 0 where a view does not see the object.
+        """
         found: dict[str, Boxes] = {}
         with torch.inference_mode():
             for batch, images in self._batches(samples):
-                output = nms.non_max_suppression(
-                    self.model(images), confidence, overlap, max_det=MAX_DETECTIONS, end2end=self.model.end2end
-                )
-                for position, rows in enumerate(output):
-                    found[batch["im_file"][position]] = _to_shares(rows, batch, position, images.shape[2:])
+                views = self._views(images, confidence, overlap, mirror=mirror)
+                for position, rows in enumerate(views):
+                    found[batch["im_file"][position]] = to_shares(rows, batch, position, images)
         return [found[str(sample.image)] for sample in samples]
 
     def embed(self, samples: Sequence[Sample]) -> Boxes:
         """(samples, features): the mean over the image of what the backbone's last layer gives."""
-        layer = self.model.model[backbone_length(self.model.model) - 1]
+        layer = layers_of(self.model)[backbone_length(self.model) - 1]
         seen: list[torch.Tensor] = []
-        handle = layer.register_forward_hook(lambda _module, _inputs, output: seen.append(output.mean(dim=(2, 3))))
+
+        def keep(_layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+            seen.append(output.mean(dim=(2, 3)))
+
+        handle = layer.register_forward_hook(keep)
         files: list[str] = []
         try:
             with torch.inference_mode():
@@ -66,16 +82,42 @@ class YoloDetector:
                     files.extend(batch["im_file"])
         finally:
             handle.remove()
+        if not seen:
+            return np.zeros((0, 0))
         rows = dict(zip(files, torch.cat(seen).double().cpu().numpy(), strict=True))
         return np.stack([rows[str(sample.image)] for sample in samples])
 
+    def _views(self, images: torch.Tensor, confidence: float, overlap: float, *, mirror: bool) -> list[torch.Tensor]:
+        """Per image (n, 6): x1, y1, x2, y2 in input pixels, confidence, class."""
+        if not mirror:
+            return self._view(images, confidence, overlap)
+        least = min(confidence, FAINTEST)  # the mean can be high enough though one view is faint
+        straight, mirrored = (self._view(view, least, overlap) for view in (images, images.flip(-1)))
+        width = images.shape[-1]
+        return [
+            fuse_views(one, unmirror(other, width), confidence) for one, other in zip(straight, mirrored, strict=True)
+        ]
+
+    def _view(self, images: torch.Tensor, confidence: float, overlap: float) -> list[torch.Tensor]:
+        output: list[torch.Tensor] = nms.non_max_suppression(
+            self.model(images),
+            confidence,
+            overlap,
+            max_det=MAX_DETECTIONS,
+            max_time_img=NMS_TIME_S,
+            end2end=self.model.end2end,
+        )
+        return output
+
     def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
+        if not samples:
+            return
         loader = reading_loader(
             samples,
             self.names,
             image_size=self.image_size,
             batch=self.batch,
-            stride=max(int(self.model.stride.max()), 32),
+            stride=grid_size(self.model),
             workers=self.workers,
         )
         self.model.eval()
@@ -83,8 +125,13 @@ class YoloDetector:
             yield batch, batch["img"].to(self.device).float() / 255
 
 
-def _to_shares(rows: torch.Tensor, batch: dict[str, Any], position: int, shape: torch.Size) -> Boxes:
+def to_shares(rows: torch.Tensor, batch: dict[str, Any], position: int, images: torch.Tensor) -> Boxes:
+    """One image's rows, (n, 6) x1, y1, x2, y2 in input pixels, confidence, class, in the form that `detect` gives."""
     height, width = batch["ori_shape"][position]
+    shape = (images.shape[2], images.shape[3])
     boxes = ops.scale_boxes(shape, rows[:, :4].clone(), (height, width), batch["ratio_pad"][position])
-    centred = ops.xyxy2xywh(boxes) / torch.tensor([width, height, width, height], device=boxes.device)
-    return np.asarray(torch.cat([rows[:, 5:6], centred, rows[:, 4:5]], dim=1).cpu().numpy(), dtype=np.float64)
+    centred = ops.xyxy2xywh(boxes)
+    seen = (centred[:, 2:] >= LEAST_PX).all(dim=1)  # what was found in the grey margin ends as a line at the edge
+    shares = centred / torch.tensor([width, height, width, height], device=boxes.device)
+    found = torch.cat([rows[:, 5:6], shares, rows[:, 4:5]], dim=1)[seen]
+    return np.asarray(found.cpu().numpy(), dtype=np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from ultralytics import YOLO
+from ultralytics.models import YOLO
 from ultralytics.nn.autobackend import AutoBackend
 
 from treering_api import BadSpecError
@@ -27,7 +27,9 @@ def export_formats(checkpoint: Path, formats: Sequence[str], *, image_size: int)
     Raises:
         BadSpecError: the format's libraries are not installed.
     """
-    expected = _output(checkpoint, image_size) if formats else None
+    if not formats:
+        return {}
+    expected = _output(checkpoint, image_size)
     differences = {}
     for place, name in enumerate(formats):
         try:
@@ -48,4 +50,5 @@ def _output(path: Path, image_size: int) -> torch.Tensor:
     with torch.inference_mode():
         output = backend(image)
     first = output[0] if isinstance(output, list | tuple) else output
+    assert isinstance(first, torch.Tensor)
     return first.float()

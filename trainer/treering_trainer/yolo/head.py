@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from ultralytics.nn.modules.head import Detect
 from ultralytics.nn.tasks import DetectionModel
 
-CLASS_BRANCHES = ("cv3", "one2one_cv3")
+from treering_trainer.yolo.parts import (
+    class_branches,
+    class_names,
+    head_of,
+    hidden_width,
+    last_convolution,
+    set_classes,
+)
+
 NEW_ROW_STD = 0.01
-
-
-def head_of(model: DetectionModel) -> Detect:
-    """The model's detection head."""
-    head = model.model[-1]
-    assert isinstance(head, Detect)
-    return head
-
-
-def class_names(model: DetectionModel) -> tuple[str, ...]:
-    """Class names in head order."""
-    return tuple(str(model.names[index]) for index in sorted(model.names))
 
 
 def grow_head(source: DetectionModel, names: Sequence[str], *, seed: int) -> DetectionModel:
@@ -47,42 +44,44 @@ def grow_head(source: DetectionModel, names: Sequence[str], *, seed: int) -> Det
     old = {name: index for index, name in enumerate(class_names(source))}
     rows = [old.get(name, -1) for name in names]
     generator = torch.Generator().manual_seed(seed)
-    for branch in class_branches(head):
+    for branch in class_branches(model):
         for level, layers in enumerate(branch):
-            layers[-1] = _grow_convolution(layers[-1], rows, prior=_prior(head, level, len(names)), generator=generator)
+            assert isinstance(layers, nn.Sequential)
+            prior = _prior(head, level, len(names))
+            layers[-1] = _grow_convolution(last_convolution(layers), rows, prior=prior, generator=generator)
     head.nc = len(names)
     head.no = head.nc + 4 * head.reg_max
     head.shape = None  # cached anchors belong to the old output
-    model.nc = head.nc
-    model.names = dict(enumerate(names))
-    model.yaml = {**model.yaml, "nc": head.nc}
-    model.criterion = None
+    set_classes(model, names)
+    forget_training(model)
     return model
 
 
-def class_branches(head: Detect) -> Iterator[nn.ModuleList]:
-    """The head's class branches, one or two, each a list of layers per detection level."""
-    for name in CLASS_BRANCHES:
-        branch = getattr(head, name, None)
-        if branch is not None:
-            yield branch
+def build(architecture: Mapping[str, Any], names: Sequence[str], width: int | None = None) -> DetectionModel:
+    """An untrained model of `architecture` for `names`, with class branches of `width` hidden channels.
 
-
-def hidden_width(model: DetectionModel) -> int:
-    """Channels of the class branches' hidden layers."""
-    return int(head_of(model).cv3[0][-1].in_channels)
-
-
-def build(architecture: dict[str, object], names: Sequence[str], width: int | None = None) -> DetectionModel:
-    """An untrained model of `architecture` for `names`, with class branches of `width` hidden channels."""
-    model = DetectionModel(copy.deepcopy(architecture), nc=len(names), verbose=False)
+    Raises:
+        ValueError: no class count gives the architecture branches of that width.
+    """
+    model = _build(architecture, len(names))
     if width is not None and hidden_width(model) != width:
-        model = DetectionModel(copy.deepcopy(architecture), nc=width, verbose=False)
-        assert hidden_width(model) == width
-        model.names = dict(enumerate(f"\0{index}" for index in range(width)))  # match no class
+        model = _build(architecture, width)  # the width follows the class count up to 100, so this many give it
+        if hidden_width(model) != width:
+            raise ValueError(f"class branches can't be {width} channels wide, only {hidden_width(model)}")
+        set_classes(model, [f"\0{index}" for index in range(width)])  # match no class
         return grow_head(model, names, seed=0)
-    model.names = dict(enumerate(names))
+    set_classes(model, names)
     return model
+
+
+def forget_training(model: DetectionModel) -> None:
+    """Drop what only a running training needs."""
+    plain: Any = model
+    plain.criterion = None
+
+
+def _build(architecture: Mapping[str, Any], classes: int) -> DetectionModel:
+    return DetectionModel(copy.deepcopy(dict(architecture)), nc=classes, verbose=False)
 
 
 def _grow_convolution(source: nn.Conv2d, rows: list[int], *, prior: float, generator: torch.Generator) -> nn.Conv2d:

@@ -11,13 +11,14 @@ from treering_trainer.policies.interface import Policy
 
 
 class PolicyLoss:
-    """Called like ultralytics' criterion: `(predictions, batch) -> (loss per image times batch, items by name)`."""
+    """Stands where ultralytics' criterion stood."""
 
     def __init__(self, criterion: Any, policies: Sequence[Policy]) -> None:
         self.criterion = criterion
         self.policies = tuple(policies)
 
     def __call__(self, predictions: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss summed over the batch's images, and its items by name, per image."""
         loss, items = self.criterion(predictions, batch)
         images = batch["img"].shape[0]
         total, shown = loss.sum(), dict(items)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch.utils.data import DataLoader
 from ultralytics.cfg import get_cfg
@@ -16,7 +17,8 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.utils import NUM_THREADS
 
 from treering_trainer.dataset import Sample
-from treering_trainer.engine.order import EpochBatches
+from treering_trainer.engine.machine import free_memory_bytes
+from treering_trainer.engine.order import EpochBatches, Place
 
 CACHE_SHARE = 0.2  # of the free memory that decoded images may take
 
@@ -24,10 +26,21 @@ CACHE_SHARE = 0.2  # of the free memory that decoded images may take
 class SampleDataset(YOLODataset):
     """A `YOLODataset` over samples; file names are the samples' paths, labels their boxes."""
 
+    ims: list[Any]  # ultralytics declares these three as lists of None
+    im_hw0: list[Any]
+    im_hw: list[Any]
+
     def __init__(self, samples: Sequence[Sample], names: Sequence[str], **settings: Any) -> None:
         self.samples = tuple(samples)
         data = {"names": dict(enumerate(names)), "nc": len(names), "channels": 3}
         super().__init__(img_path="", data=data, task="detect", **settings)
+
+    def __getitem__(self, index: int | Place) -> dict[str, Any]:
+        """The image at an index, augmented by whatever random numbers come, or at a place, augmented by its seed."""
+        if isinstance(index, Place):
+            with _seeded(index.seed):
+                return super().__getitem__(index.image)
+        return super().__getitem__(index)
 
     def get_img_files(self, img_path: str | list[str]) -> list[str]:
         """The samples' image files, in order."""
@@ -52,8 +65,14 @@ class SampleDataset(YOLODataset):
         self.buffer = [index for index in order if self.ims[index] is None][: max(self.max_buffer_length - 1, 1)]
 
 
-def training_set(samples: Sequence[Sample], names: Sequence[str], hyp: Any, *, batch: int, stride: int) -> SampleDataset:
-    """An augmenting data set; decoded images stay in memory where they fit easily."""
+def training_set(
+    samples: Sequence[Sample], names: Sequence[str], hyp: Any, *, batch: int, stride: int
+) -> SampleDataset:
+    """An augmenting data set; decoded images stay in memory where they fit easily.
+
+    Where they do not, a mosaic's partners are images that the same process loaded shortly before, as in ultralytics:
+    then what an image is shown with depends on the number of processes.
+    """
     return SampleDataset(
         samples,
         names,
@@ -86,7 +105,11 @@ def training_loader(dataset: SampleDataset, batches: EpochBatches, *, workers: i
 def reading_loader(
     samples: Sequence[Sample], names: Sequence[str], *, image_size: int, batch: int, stride: int, workers: int
 ) -> DataLoader[dict[str, Any]]:
-    """A loader without augmentation, in batches of images of like shape (`rect`), for evaluation and detection."""
+    """A loader without augmentation, in batches of images of like shape (`rect`), for evaluation and detection.
+
+    Args:
+        samples: at least one.
+    """
     dataset = SampleDataset(
         samples,
         names,
@@ -101,6 +124,19 @@ def reading_loader(
     return InfiniteDataLoader(
         dataset=dataset, batch_size=batch, shuffle=False, num_workers=workers, collate_fn=dataset.collate_fn
     )
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random numbers of Python and numpy from `seed`; the caller's own streams go on as if nothing had happened."""
+    python, numpy = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def _label(sample: Sample) -> dict[str, Any]:
@@ -118,4 +154,4 @@ def _label(sample: Sample) -> dict[str, Any]:
 
 
 def _fits_in_memory(images: int, image_size: int) -> bool:
-    return images * image_size * image_size * 3 < CACHE_SHARE * psutil.virtual_memory().available
+    return images * image_size * image_size * 3 < CACHE_SHARE * free_memory_bytes()

@@ -1,7 +1,7 @@
-"""Weights in and out: foreign checkpoints without running their code, our own models as safetensors.
+"""A line's own models in and out: `model.safetensors` plus `model.json`.
 
-A published model is `model.safetensors` plus `model.json` (architecture, classes in head order, head width); the `.pt`
-beside it is for ultralytics users and never read back by Treering.
+The description holds architecture, classes in head order and head width. The `.pt` beside them is for ultralytics users
+and never read back by Treering.
 """
 
 from __future__ import annotations
@@ -15,14 +15,22 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from ultralytics import __version__ as ultralytics_version
-from ultralytics.nn.modules.head import Detect
-from ultralytics.nn.tasks import DetectionModel, load_checkpoint, yaml_model_load
+from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import DEFAULT_CFG_DICT
 
-from treering_api import BadSpecError
-from treering_trainer.yolo.head import build, class_names, hidden_width
+from treering_trainer.yolo.foreign import from_scratch, load_foreign, load_official
+from treering_trainer.yolo.head import build, forget_training
+from treering_trainer.yolo.parts import architecture_of, class_names, hidden_width, set_classes
 
-FIELD = "spec.model.base"
+__all__ = [
+    "ModelDescription",
+    "from_scratch",
+    "load_foreign",
+    "load_model",
+    "load_official",
+    "save_model",
+    "save_ultralytics",
+]
 
 
 class ModelDescription(BaseModel):
@@ -40,81 +48,10 @@ class ModelDescription(BaseModel):
     ultralytics_version: str = ultralytics_version
 
 
-def load_foreign(path: Path, *, shown_as: str) -> DetectionModel:
-    """Load an ultralytics checkpoint without running foreign code.
-
-    Args:
-        path: a local `.pt` file.
-        shown_as: how the user named it, for messages.
-
-    Raises:
-        BadSpecError: the file is no checkpoint, holds foreign types, or is no detection model.
-    """
-    try:
-        model, _ = load_checkpoint(path)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch, zip, pickle and ultralytics raise many kinds for a bad file
-        raise BadSpecError(FIELD, *_explain(error, shown_as)) from error
-    if type(getattr(model, "model", [None])[-1]) is not Detect:
-        task = getattr(model, "task", type(model).__name__)
-        raise BadSpecError(
-            FIELD,
-            f"{shown_as} holds a {task} model",
-            "Treering grows YOLO detection models (ultralytics v8, v9, 11, 12, 26): give such a checkpoint.",
-        )
-    assert isinstance(model, DetectionModel)
-    return model.float()
-
-
-def load_official(name: str, folder: Path) -> DetectionModel:
-    """Load weights that ultralytics publishes under `name`, such as `yolov8n.pt`, pulling them where need be.
-
-    Raises:
-        BadSpecError: they are neither in `folder` nor to be had over the network.
-    """
-    from ultralytics.utils.downloads import attempt_download_asset
-
-    path = folder / name
-    try:
-        attempt_download_asset(path)
-    except Exception as error:  # no network shows itself in many ways
-        raise _not_to_be_had(name, _first_line(error)) from error
-    if not path.exists():
-        raise _not_to_be_had(name, "ultralytics has no such weights, or its network place can't be reached")
-    return load_foreign(path, shown_as=name)
-
-
-def from_scratch(architecture: str, names: tuple[str, ...], *, shown_as: str, seed: int) -> DetectionModel:
-    """An untrained model from an architecture: a name such as `yolov8n.yaml`, or a local model YAML.
-
-    Raises:
-        BadSpecError: ultralytics knows no such architecture, or can't build it.
-    """
-    try:
-        description = yaml_model_load(architecture)
-    except FileNotFoundError as error:
-        raise BadSpecError(
-            FIELD,
-            f"ultralytics {ultralytics_version} has no architecture {shown_as!r}",
-            "Give one of its detection YAMLs, such as yolov8n.yaml or yolo11s.yaml, or the URI of a checkpoint.",
-        ) from error
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return build(description, names)
-    except Exception as error:  # a wrong model YAML fails anywhere inside ultralytics' parser
-        raise BadSpecError(
-            FIELD,
-            f"{shown_as} can't be built as a detection model ({type(error).__name__}: {_first_line(error)})",
-            "Give a model YAML of ultralytics whose last layer is Detect.",
-        ) from error
-
-
 def save_model(model: DetectionModel, folder: Path, *, image_size: int, line: str, round_number: int) -> None:
     """Write `model.safetensors` and `model.json` into `folder`, float32."""
     description = ModelDescription(
-        architecture=copy.deepcopy(model.yaml),
+        architecture=copy.deepcopy(architecture_of(model)),
         classes=class_names(model),
         head_width=hidden_width(model),
         image_size=image_size,
@@ -122,7 +59,7 @@ def save_model(model: DetectionModel, folder: Path, *, image_size: int, line: st
         round=round_number,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt", "treering": str(round_number)})
     (folder / "model.json").write_text(description.model_dump_json(indent=2) + "\n")
 
@@ -137,19 +74,11 @@ def load_model(folder: Path) -> DetectionModel:
 
 def save_ultralytics(model: DetectionModel, path: Path, *, image_size: int) -> None:
     """Write a checkpoint that `ultralytics.YOLO(path)` loads, float32, with nothing private in it."""
-    plain = copy.deepcopy(model).float().cpu().eval()
-    plain.criterion = None
-    plain.args = {**DEFAULT_CFG_DICT, "imgsz": image_size, "task": "detect", "model": None, "data": None}
-    plain.task = "detect"
-    if hasattr(plain, "pt_path"):
-        del plain.pt_path
-    for parameter in plain.parameters():
-        parameter.requires_grad = False
     checkpoint = {
         "epoch": -1,
-        "model": plain,
+        "model": _bare(model, image_size),
         "ema": None,
-        "train_args": plain.args,
+        "train_args": _training_arguments(image_size),
         "date": datetime.now(UTC).isoformat(),
         "version": ultralytics_version,
         "license": "AGPL-3.0 (https://ultralytics.com/license)",
@@ -158,27 +87,24 @@ def save_ultralytics(model: DetectionModel, path: Path, *, image_size: int) -> N
     torch.save(checkpoint, path)
 
 
-def _not_to_be_had(name: str, why: str) -> BadSpecError:
-    return BadSpecError(
-        FIELD, f"the weights {name!r} can't be had ({why})", "Upload them to your store and give their URI here."
-    )
+def _bare(model: DetectionModel, image_size: int) -> DetectionModel:
+    bare = copy.deepcopy(model).float().cpu().eval()
+    forget_training(bare)
+    set_classes(bare, class_names(model))  # drops the place of the file that the architecture came from
+    plain: Any = bare
+    plain.args = _training_arguments(image_size)
+    plain.task = "detect"
+    if hasattr(plain, "pt_path"):
+        del plain.pt_path
+    for parameter in bare.parameters():
+        parameter.requires_grad = False
+    return bare
 
 
-def _explain(error: Exception, shown_as: str) -> tuple[str, str]:
-    text = str(error)
-    if "outside the supported" in text or "Unsupported global" in text:
-        cause = error.__cause__ or error
-        return (
-            f"{shown_as} holds objects that are not plain ultralytics models, and loading them would run their code"
-            f" ({_first_line(cause)})",
-            "Give a checkpoint saved by ultralytics 8 or newer; original YOLOv5/YOLOv9 files must be converted first.",
-        )
-    return (
-        f"{shown_as} is no checkpoint that can be read ({_first_line(error)})",
-        "Give a .pt file saved by ultralytics, complete and unchanged.",
-    )
+def _training_arguments(image_size: int) -> dict[str, Any]:
+    return {**DEFAULT_CFG_DICT, "imgsz": image_size, "task": "detect", "model": None, "data": None}
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).replace("ERROR ❌️ ", "").strip()
-    return (text.splitlines() or [type(error).__name__])[0][:200]
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.float() if tensor.is_floating_point() else tensor

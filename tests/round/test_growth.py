@@ -1,0 +1,244 @@
+"""A line grows: rounds in order, over a folder and over S3, and everything a round leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.lines import TestLine, draw_delivery
+from tests.plugins.s3_servers import S3Bucket
+from tests.round.conftest import Deliveries
+from treering_trainer import api
+from treering_trainer.records import RoundRecord
+from treering_trainer.store import Connection, open_store, push
+
+
+def record_of(line: TestLine, round_number: int) -> RoundRecord:
+    attempt = next(item.attempt for item in line.lineage.rounds if item.round == round_number)
+    path = line.store / "rounds" / f"{round_number:04d}" / f"attempt-{attempt}" / "record.json"
+    return RoundRecord.model_validate_json(path.read_bytes())
+
+
+def test_two_increments_in_one_run__each_on_top_of_the_last(line: TestLine, deliveries: Deliveries) -> None:
+    line.spec["increments"].append({"name": "w2", "uri": deliveries.uri("w2")})
+    answer = line.run()
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines()[-1] == "oak: up to date: 2 increments learned"
+    first, second = line.lineage.rounds
+    assert (first.verdict, first.strategy, first.parent) == ("published", "full", 0)
+    assert (second.verdict, second.strategy, second.parent) == ("published", "incremental", 1)
+    assert line.lineage.current == second.model
+    assert second.model is not None
+    assert second.model.classes == ("ring", "bark", "leaf")  # the hold-out lists them in another order
+    published = {path.name for path in (line.store / "rounds/0002/attempt-1").iterdir()} - {".treering-lock"}
+    about = {"manifest.json", "record.json", "report.html", "memory.json", "val.json"}
+    assert published == about | {"model.safetensors", "model.json", "model.pt"}
+    assert line.run().out.splitlines() == ["oak: up to date: 2 increments learned"]
+
+
+def test_the_record_says_what_it_takes_to_repeat_the_round(grown: TestLine) -> None:
+    record = record_of(grown, 1)
+    assert {"treering", "python", "torch", "ultralytics"} <= record.versions.keys()
+    assert record.settings["seed"] == "0"
+    assert record.settings["optimizer"] == "AdamW"
+    assert record.settings["precision"] == "fp32"
+    assert record.settings["device"] == "cpu"
+    assert record.settings["base"].endswith("tiny.yaml")
+    assert len(record.settings["base digest"]) == 64
+    assert json.loads(record.settings["policy replay"])["ratio"] == 0.1
+    assert float(record.settings["learning rate"]) > 0
+
+
+def test_the_same_over_s3(line: TestLine, deliveries: Deliveries, s3_server: S3Bucket) -> None:
+    connection = Connection(endpoint=s3_server.endpoint)
+    bucket = open_store(s3_server.uri, connection)
+    files = [path for path in deliveries.root.rglob("*") if path.is_file()]
+    push(bucket.at("deliveries"), {path.relative_to(deliveries.root).as_posix(): path for path in files})
+    start = f"{s3_server.uri}/deliveries"
+    line.spec["model"]["base"] = f"{start}/tiny.yaml"
+    line.spec["store"] = {"uri": f"{s3_server.uri}/lines/oak", "endpoint": s3_server.endpoint}
+    line.spec["increments"] = [{"name": name, "uri": f"{start}/{name}"} for name in ("w1", "w2")]
+    line.spec["evaluation"]["holdouts"][0]["uri"] = f"{start}/golden"
+    answer = line.run()
+    assert answer.code == 0, answer.err
+    assert [summary["verdict"] for summary in line.call("history", "--json").data] == ["published", "published"]
+    fetched = line.call("models fetch", str(line.root / "model"), "--json").data
+    assert fetched["round"] == 2
+    from ultralytics.models import YOLO
+
+    assert list(YOLO(line.root / "model" / "model.pt").names.values()) == ["ring", "bark", "leaf"]
+
+
+def test_a_class_that_is_only_listed_waits_for_its_first_box(line: TestLine, deliveries: Deliveries) -> None:
+    """Deliveries often come with the whole line's class list: leaf must count as new when its pictures come."""
+    everything = ("leaf", "bark", "ring")
+    draw_delivery(line.root / "w1", ("ring", "bark"), 6, seed=1, names=everything)
+    draw_delivery(line.root / "w2", ("leaf",), 6, seed=2, names=everything)
+    line.spec["increments"] = [{"name": name, "uri": (line.root / name).as_uri()} for name in ("w1", "w2")]
+    assert line.run().code == 0
+    assert record_of(line, 1).prepare.classes == ("bark", "ring")
+    assert record_of(line, 2).analyse.new_classes == ("leaf",)
+
+
+def test_classes_renamed_by_the_spec__in_deliveries_and_holdouts(line: TestLine) -> None:
+    draw_delivery(line.root / "w1", ("ring", "bark"), 6, seed=1)
+    (line.root / "w1" / "names.json").write_text('["Ring", "rind"]')
+    rename = {"Ring": "ring", "rind": "bark"}
+    line.spec["increments"] = [{"name": "w1", "uri": (line.root / "w1").as_uri(), "classes": rename}]
+    assert line.run().code == 0
+    assert line.lineage.current is not None
+    assert line.lineage.current.classes == ("ring", "bark")
+    assert set(record_of(line, 1).evaluate.after[0].classes) == {"ring", "bark"}
+
+
+def test_without_a_holdout_a_share_is_held_back__and_stays_out_of_every_later_round(
+    line: TestLine, deliveries: Deliveries
+) -> None:
+    """A delivery that brings the earlier pictures again, and a full retraining, must not learn what is measured."""
+    draw_delivery(line.root / "w1", ("ring", "bark"), 8, seed=1)
+    shutil.copytree(line.root / "w1", line.root / "w2")
+    draw_delivery(line.root / "w2", ("leaf",), 8, seed=2, names=("ring", "bark", "leaf"))
+    del line.spec["evaluation"]["holdouts"]
+    line.spec["evaluation"]["valFraction"] = 0.1
+    line.spec["increments"] = [{"name": "w1", "uri": (line.root / "w1").as_uri()}]
+    assert line.run().code == 0
+    val = json.loads((line.store / "rounds/0001/attempt-1/val.json").read_text())["items"]
+    held = {item["sha256"] for item in val}
+    assert 1 <= len(held) < 8
+    line.spec["increments"].append({"name": "w2", "uri": (line.root / "w2").as_uri()})
+    line.spec["strategy"] = "full"
+    trained: set[str] = set()
+    watch_training(line, trained)
+    assert line.lineage.learned == ("w1", "w2")
+    assert len(trained) >= 10
+    assert not held & trained
+    assert [finding.code for finding in record_of(line, 2).verify.findings if "MeasuredOn" in finding.code]
+
+
+def watch_training(line: TestLine, trained: set[str]) -> None:
+    """Run the line and collect the content hashes of what is trained on."""
+    from treering_trainer.progress import Event, StageStarted
+
+    def observer(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "train":
+            data = json.loads(next(line.work.glob("rounds/*/training.json")).read_bytes())
+            trained.update(sample[5] for sample in (*data["new"], *data["memory"]))
+
+    api.run(line.resource, workdir=line.work, observer=observer)
+
+
+def test_auto_retrains_fully_while_the_history_is_small(grown: TestLine, deliveries: Deliveries) -> None:
+    grown.spec["strategy"] = "auto"
+    grown.spec["policies"] = {"replay": {"ratio": 1.0}}
+    assert grown.run().code == 0
+    record = record_of(grown, 2)
+    assert record.analyse.strategy == "full"
+    assert "retraining on all costs only 1.00 times as much" in record.analyse.reason
+    assert record.prepare.new_images == 14
+    assert record.prepare.classes == ("ring", "bark", "leaf")
+
+
+def test_auto_learns_on_top_where_the_history_is_gone(line: TestLine, deliveries: Deliveries) -> None:
+    shutil.copytree(deliveries.root / "w1", line.root / "w1")
+    line.spec["increments"][0]["uri"] = (line.root / "w1").as_uri()
+    assert line.run().code == 0
+    shutil.rmtree(line.root / "w1")
+    line.spec["increments"].append({"name": "w2", "uri": deliveries.uri("w2")})
+    line.spec["strategy"] = "auto"
+    line.spec["policies"] = {"replay": {"ratio": 1.0}}
+    answer = line.run()
+    assert answer.code == 0, answer.err
+    assert record_of(line, 2).analyse.strategy == "incremental"
+    assert "can't be had again" in record_of(line, 2).analyse.reason
+
+
+def test_full_by_command_says_so_where_the_history_is_gone(grown: TestLine, deliveries: Deliveries) -> None:
+    lineage = json.loads((grown.store / "lineage.json").read_text())
+    gone = (grown.root / "gone").as_uri()
+    lineage["settled"][0]["increment"]["uri"] = gone
+    (grown.store / "lineage.json").write_text(json.dumps(lineage))
+    grown.spec["increments"][0]["uri"] = gone
+    grown.spec["strategy"] = "full"
+    error = grown.refused()
+    assert error["exitCode"] == 4
+    assert "spec.increments[0].uri" in error["where"]
+
+
+def test_an_edit_of_the_spec_starts_the_round_anew__in_the_same_work_folder(grown: TestLine) -> None:
+    from treering_trainer.progress import Event, StageStarted
+
+    def observer(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "evaluate":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.run(grown.resource, workdir=grown.work, observer=observer)
+    grown.spec["training"]["epochs"] = 1
+    assert grown.run().code == 0
+    assert len(record_of(grown, 2).train.epochs) == 1
+    assert list((grown.work / "rounds").iterdir()) == []
+
+
+def test_formats_edited_before_publishing_are_exported(grown: TestLine) -> None:
+    from treering_trainer.progress import Event, StageStarted
+
+    def observer(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "publish":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.run(grown.resource, workdir=grown.work, observer=observer)
+    grown.spec["export"] = {"formats": ["torchscript"]}
+    assert grown.run().code == 0
+    assert (grown.store / "rounds/0002/attempt-2/model.torchscript").is_file()
+    assert len(record_of(grown, 2).train.epochs) == 2
+
+
+def test_a_deadline_stops_the_round__and_the_next_run_goes_on(grown: TestLine, second_weights: str) -> None:
+    grown.spec["deadline"] = "1s"
+    grown.spec["training"]["epochs"] = 200
+    error = grown.refused()
+    assert error["exitCode"] == 75
+    assert "spec.deadline: a try at a round may take 1s" in error["found"]
+    assert "Run again" in error["mend"]
+    del grown.spec["deadline"]
+    grown.spec["training"]["epochs"] = 2
+    assert grown.run().code == 0
+    assert grown.weights(2) == second_weights
+
+
+def test_a_damaged_work_folder_is_mended_from_the_store(grown: TestLine, second_weights: str) -> None:
+    """What was pulled is checked by content before it is believed."""
+    from treering_trainer.progress import Event, StageStarted
+
+    def observer(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "verify":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.run(grown.resource, workdir=grown.work, observer=observer)
+    for path in (*(grown.work / "bank").glob("*.png"), *(grown.work / "models").glob("*/model.safetensors")):
+        spoil(path)
+    assert grown.run().code == 0
+    assert grown.weights(2) == second_weights
+
+
+def spoil(path: Path) -> None:
+    """Another bit, the same size and time stamp."""
+    import os
+
+    stat, data = path.stat(), bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_published_model_that_was_changed_is_not_built_upon(grown: TestLine) -> None:
+    spoil(grown.store / "rounds" / "0001" / "attempt-1" / "model.safetensors")
+    error = grown.refused()
+    assert error["exitCode"] == 4
+    assert "model.safetensors" in error["where"]
+    assert "SHA-256" in error["found"]

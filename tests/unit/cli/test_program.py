@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.plugins.lines import draw_delivery
+from treering_trainer.cli.app import run_app
+from treering_trainer.cli.init import as_name
+
+HEAVY = ("torch", "ultralytics", "matplotlib", "sklearn", "scipy", "boto3", "cv2")
+LINE = """
+apiVersion: treering.dev/v1alpha1
+kind: IncrementalTrain
+metadata: {name: oak}
+spec:
+  model: {base: yolov8n.pt}
+  store: {uri: "file:///lines/oak"}
+  increments: [{name: w1, uri: "file:///deliveries/w1"}]
+  queue: night
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "line.yaml"
+    path.write_text(LINE)
+    return path
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["validate", "SPEC"]], ids=lambda words: words[0])
+def test_quick_verbs__load_nothing_heavy(words: list[str], spec: Path) -> None:
+    arguments = [str(spec) if word == "SPEC" else word for word in words]
+    code = (
+        "import sys; from treering_trainer.cli.app import run_app\n"
+        f"code = run_app({arguments!r})\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_looking_verbs__load_no_torch(spec: Path, tmp_path: Path) -> None:
+    spec.write_text(LINE.replace("file:///lines/oak", (tmp_path / "store").as_uri()))
+    code = (
+        "import sys; from treering_trainer.cli.app import run_app\n"
+        f"codes = [run_app([*verb.split(), {str(spec)!r}]) for verb in ('plan', 'status', 'history', 'models list')]\n"
+        "print(codes, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0] False"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion__for_each_shell(shell: str) -> None:
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "treering_trainer"]
+    shown = subprocess.run(
+        [*command, "--show-completion", shell], capture_output=True, text=True, env=environment, check=True
+    ).stdout
+    assert "_TREERING_COMPLETE" in shown
+
+
+def test_completion__offers_the_verbs() -> None:
+    environment = {**os.environ, "_TREERING_COMPLETE": "complete_bash", "COMP_WORDS": "treering ", "COMP_CWORD": "1"}
+    program = Path(sys.executable).with_name("treering")
+    done = subprocess.run([program], capture_output=True, text=True, env=environment, check=False)
+    assert {"run", "plan", "status", "models", "init"} <= set(done.stdout.split())
+
+
+def test_validate__says_what_does_not_count_here(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["validate", str(spec)]) == 0
+    out = capsys.readouterr().out
+    assert "is valid: the line oak, increments w1" in out
+    assert "note: spec.queue is not acted upon here" in out
+
+
+def test_validate__json(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["validate", str(spec), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["valid"] is True
+
+
+@pytest.mark.parametrize(
+    "words", [["run"], ["run", "x.yaml", "--jsn"], ["rnu"], ["models", "fetch"]], ids=lambda words: "-".join(words)
+)
+def test_wrong_command_line__is_a_usage_error_without_traceback(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(words) == 2
+    told = capsys.readouterr().err
+    assert "Usage: " in told
+    assert "Traceback" not in told
+
+
+def test_internal_error__is_named_and_debug_shows_the_traceback(
+    spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from treering_trainer import api
+
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("[0]")
+
+    monkeypatch.setattr(api, "validate", broken)
+    assert run_app(["validate", str(spec)]) == 1
+    assert "InternalError ZeroDivisionError: [0]" in capsys.readouterr().err
+    assert run_app(["--debug", "validate", str(spec)]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+# init ----------------------------------------------------------------------------------------------------------------
+
+
+def test_init__writes_a_spec_that_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = draw_delivery(tmp_path / "2026-11 Karten", ("ring", "bark"), 4, seed=1)
+    golden = draw_delivery(tmp_path / "golden", ("ring",), 2, seed=2, split="val")
+    out = tmp_path / "line.yaml"
+    assert run_app(["init", str(data), "--out", str(out), "--holdout", str(golden)]) == 0
+    assert "4 images, classes ring, bark" in capsys.readouterr().out
+    document = yaml.safe_load(out.read_text())
+    assert document["metadata"]["name"] == "2026-11-karten"
+    assert document["spec"]["evaluation"]["holdouts"][0]["uri"] == golden.as_uri()
+    assert run_app(["validate", str(out)]) == 0
+
+
+def test_init__never_overwrites_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = draw_delivery(tmp_path / "2026-11-23", ("ring",), 2, seed=1)  # unquoted, YAML would read a date
+    words = ["init", str(data), "--out", str(tmp_path / "line.yaml")]
+    assert run_app(words) == 0
+    assert run_app(words) == 2
+    assert "the file exists" in capsys.readouterr().err
+    assert run_app([*words, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        pytest.param(lambda path: None, "there is no such folder", id="absent"),
+        pytest.param(lambda path: path.mkdir(), "no images under images/", id="empty"),
+    ],
+)
+def test_init__of_no_delivery(make: object, found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert callable(make)
+    make(tmp_path / "data")
+    assert run_app(["init", str(tmp_path / "data"), "--out", str(tmp_path / "line.yaml")]) == 2
+    assert found in capsys.readouterr().err
+    assert not (tmp_path / "line.yaml").exists()
+
+
+def test_init__where_nothing_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = draw_delivery(tmp_path / "w1", ("ring",), 2, seed=1)
+    assert run_app(["init", str(data), "--out", str(tmp_path / "no" / "folder.yaml")]) == 2
+    assert "it can't be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("Cards_2", "cards-2"), ("--x--", "x"), ("ß", "line"), ("a" * 62 + "-b", "a" * 62)]
+)
+def test_as_name(text: str, name: str) -> None:
+    assert as_name(text) == name

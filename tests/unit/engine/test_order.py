@@ -1,0 +1,85 @@
+"""Batches that follow from (seed, epoch) alone, and the numbers that go with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from treering_trainer.engine.order import EpochBatches, Mix, derive_seed
+
+MIXES = [
+    Mix(10, 0, 4),
+    Mix(17, 0, 16),  # one image is left over
+    Mix(16, 1, 16),
+    Mix(9, 4, 4),
+    Mix(1, 0, 16),
+    Mix(0, 5, 2),
+    Mix(10, 3, 4, 0.25),
+    Mix(9, 3, 4, 0.5),
+    Mix(7, 2, 16, 0.9),
+    Mix(5, 3, 1, 0.5),  # no room for both
+    Mix(13, 3, 4, 0.01),
+]
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_mix__length_and_passes_are_what_the_batches_show(mix: Mix) -> None:
+    for epoch in range(3):
+        batches = mix.batches(3, epoch)
+        assert len(batches) == mix.length == len(EpochBatches(mix, 3))
+        assert sum(len(batch) for batch in batches) == mix.passes
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_mix__every_new_image_once(mix: Mix) -> None:
+    shown = Counter(index for batch in mix.batches(3, 1) for index in batch)
+    assert all(shown[index] == 1 for index in range(mix.new))
+    assert set(shown) <= set(range(mix.new + mix.memory))
+    remembered = [shown[index] for index in range(mix.new, mix.new + mix.memory)]
+    if not mix.memory_per_batch:
+        assert all(count == 1 for count in remembered)
+    elif remembered:
+        assert max(remembered) - min(remembered) <= 1, "the memory is gone through evenly"
+
+
+@pytest.mark.parametrize("mix", [mix for mix in MIXES if mix.new + mix.memory > 1 < mix.batch], ids=str)
+def test_mix__no_batch_of_one(mix: Mix) -> None:
+    assert min(len(batch) for batch in mix.batches(0, 0)) > 1
+
+
+def test_mix__share_of_every_batch() -> None:
+    mix = Mix(10, 3, 4, 0.25)
+    assert [sum(index >= 10 for index in batch) for batch in mix.batches(0, 0)] == [1, 1, 1, 1]
+
+
+def test_mix__epochs_and_seeds_differ_and_repeat() -> None:
+    mix = Mix(20, 5, 4, 0.25)
+    assert mix.batches(1, 2) == mix.batches(1, 2)
+    assert mix.batches(1, 2) != mix.batches(1, 3)
+    assert mix.batches(1, 2) != mix.batches(2, 2)
+
+
+def test_epoch_batches__every_place_has_a_seed_of_its_own() -> None:
+    batches = EpochBatches(Mix(4, 2, 4, 0.5), 7)
+    batches.epoch = 1
+    places = [place for batch in batches for place in batch]
+    assert [[place.image for place in batch] for batch in batches] == batches.mix.batches(7, 1)
+    assert len({place.seed for place in places}) == len(places)
+    assert list(batches) == list(batches)
+    batches.epoch = 2
+    assert not {place.seed for batch in batches for place in batch} & {place.seed for place in places}
+
+
+def test_derive_seed__purposes_are_independent() -> None:
+    seeds = [
+        derive_seed(0),
+        derive_seed(1),
+        derive_seed(0, 1),
+        derive_seed(0, 1, "order"),
+        derive_seed(0, 1, "workers"),
+    ]
+    assert len(set(seeds)) == len(seeds)
+    assert derive_seed(0, 1, "order") == derive_seed(0, 1, "order")
+    assert derive_seed(0, "augment-one") != derive_seed(0, "augment-two")
+    assert all(0 <= seed < 2**32 for seed in seeds)

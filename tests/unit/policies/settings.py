@@ -1,0 +1,36 @@
+"""One row per policy: what it takes to see it act. The tests over all rows are in `test_rows.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from treering_api import Freeze, Policies, PseudoLabels, Replay
+from treering_trainer.policies.interface import TrainingData
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy, in a block of the spec of its own.
+
+    Args:
+        block: the policy's settings, so that it acts in a small round.
+        acts: whether the training data, or the frozen layers, show that it did.
+    """
+
+    block: Freeze | Replay | PseudoLabels
+    acts: Callable[[TrainingData, tuple[str, ...]], bool]
+
+    def policies(self, field: str) -> Policies:
+        """A spec's policies with this one alone."""
+        return Policies.model_validate({"preset": "none", field: self.block})
+
+
+ROWS: dict[str, Row] = {
+    "freeze": Row(Freeze(layers=3), lambda data, frozen: frozen == ("0", "1", "2")),
+    "replay": Row(
+        Replay(ratio=0.5, batch_share=0.25), lambda data, frozen: bool(data.memory) and data.batch_share == 0.25
+    ),
+    "pseudo_labels": Row(PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen: bool(data.pseudo_labels)),
+}
+"""By field of `spec.policies`."""
