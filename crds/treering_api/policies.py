@@ -29,7 +29,8 @@ class Freeze(Block):
     )
     backbone: Bool = Field(default=False, description="The whole backbone is frozen.")
     names: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=100)] = Field(
-        default=(), description="Parameters whose name contains one of these are frozen, at most 100 texts."
+        default=(),
+        description="Layers by index, with an optional path below (4, 22.cv2); all of each is frozen. At most 100.",
     )
     batch_norm: Literal["frozenLayers", "all", "none"] = Field(
         default="frozenLayers", description="Whose BatchNorm statistics stand still: frozen layers', all, or none."

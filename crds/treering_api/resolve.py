@@ -19,8 +19,8 @@ class _Defaults:
     learning_rate: float
 
 
-# One optimizer step per batch of 16. Tried on the cards data (yolov8n, 320 px, 3+3 classes; bench/README.md). A tenth is
-# the usual advice for more of the same. From scratch: ultralytics' own 100 epochs.
+# One optimizer step per batch of 16. Tried on the cards data (yolov8n, 320 px, 3+3 classes; bench/README.md). A tenth
+# is the usual advice for more of the same. From scratch: ultralytics' own 100 epochs.
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
 _FULL = _Defaults(epochs=20, learning_rate=1e-3)
 _NEW_CLASSES = _Defaults(epochs=14, learning_rate=7e-4)

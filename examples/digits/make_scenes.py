@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DELIVERIES = {"digits-0-4": (0, 1, 2, 3, 4), "digits-5-7": (5, 6, 7), "digits-8-9": (8, 9)}
 HOLDOUT = "golden"
-TRAIN_SCENES = (200, 120, 100)
+TRAIN_SCENES = (160, 100, 80)
 
 SIDE_PX = 192
 SCALES = (3.0, 6.0)  # of the 8 px originals: digits of 24 to 48 px

@@ -101,6 +101,24 @@ def test_rollback__by_command(grown: TestLine) -> None:
     assert grown.run().code == 0
     assert [summary.round for summary in grown.lineage.rounds] == [1, 2, 3]
     assert grown.lineage.rounds[-1].parent == 1
+    grown.spec["historyLimit"] = 2
+    assert [summary["round"] for summary in grown.call("status", "--json").data["rounds"]] == [2, 3]
+    assert [summary["round"] for summary in grown.call("history", "--json").data] == [1, 2, 3]
+    assert [model["current"] for model in grown.call("models list", "--json").data] == [False, False, True]
+
+
+def test_looking__tells_a_person_what_is_next_and_where_the_line_stands(grown: TestLine) -> None:
+    plan = " ".join(grown.call("plan").out.split())
+    assert "round 2 of the line oak: increment 'w2' is new since round 1" in plan
+    assert "starts from the model of round 1" in plan
+    status = " ".join(grown.call("status").out.split())
+    assert "learned w1 waiting w2 next round 2: increment 'w2' is new since round 1" in status
+    checked = grown.call("validate", "--data")
+    assert checked.code == 0, checked.err
+    assert "leaf 6" in checked.out
+    assert "and its data are valid" in checked.out
+    assert grown.lineage.round == 1
+    assert not (grown.work / "rounds").exists()
 
 
 def test_rollback__by_spec_stays_there_until_it_is_removed(grown: TestLine) -> None:
