@@ -8,7 +8,7 @@ catalogue stands in `treering_api.metrics`.
 from __future__ import annotations
 
 from treering_api.conditions import ConditionType, Reason
-from treering_api.errors import BadDataError, BadSpecError, EnvironmentFailure, StoreError, TreeringError
+from treering_api.errors import BadDataError, BadSpecError, ResumableError, StoreError, TreeringError
 from treering_api.exit_codes import ExitCode
 from treering_api.explain import explain
 from treering_api.fields import seconds
@@ -62,7 +62,6 @@ __all__ = [
     "ConditionType",
     "Discover",
     "Donor",
-    "EnvironmentFailure",
     "EnvironmentVariable",
     "Evaluation",
     "ExitCode",
@@ -85,6 +84,7 @@ __all__ = [
     "Replay",
     "ResolvedTraining",
     "Resources",
+    "ResumableError",
     "Rollback",
     "RoundPlan",
     "RoundResult",

@@ -48,7 +48,7 @@ class StoreError(TreeringError):
     exit_code = ExitCode.STORE
 
 
-class EnvironmentFailure(TreeringError):
+class ResumableError(TreeringError):
     """The machine can't do the work now (no GPU, disk full, stopped by a signal); what is done is kept."""
 
     exit_code = ExitCode.RESUMABLE

@@ -62,7 +62,7 @@ def stop_in_training(process: subprocess.Popen[str], number: signal.Signals) -> 
 
 
 def test_an_interrupt_in_the_second_epoch__goes_on_from_the_first(grown: TestLine, second_weights: str) -> None:
-    from treering_api import EnvironmentFailure
+    from treering_api import ResumableError
     from treering_trainer import api
     from treering_trainer.progress import Event, StageProgress
 
@@ -73,7 +73,7 @@ def test_an_interrupt_in_the_second_epoch__goes_on_from_the_first(grown: TestLin
             sent.append(event)
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(EnvironmentFailure, match="stopped by SIGINT"):
+    with pytest.raises(ResumableError, match="stopped by SIGINT"):
         api.run(grown.resource, workdir=grown.work, observer=observer)
     answer = grown.run()
     assert answer.code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from treering_api.errors import EnvironmentFailure, StoreError
+from treering_api.errors import ResumableError, StoreError
 from treering_trainer.store import AccessDeniedError, ConflictError, NoStoreError, NotFoundError, Store, open_store
 from treering_trainer.store.file import FileStore
 
@@ -117,7 +117,7 @@ def test_put__a_name_is_an_object_or_a_folder(store: Store) -> None:
 
 
 def test_put__from_a_file_that_is_not_there_blames_the_file(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailure, match="no such file to put") as caught:
+    with pytest.raises(ResumableError, match="no such file to put") as caught:
         store.put_file("key", tmp_path / "gone")
     assert caught.value.where == str(tmp_path / "gone")
 
@@ -155,7 +155,7 @@ def test_create__works_without_hard_links(folder: Path, monkeypatch: pytest.Monk
 def test_put__on_a_full_disk_says_so_and_leaves_nothing(full_disk: Path) -> None:
     store = open_store((full_disk / "store").as_uri())
     store.put("small", b"x" * 1000)
-    with pytest.raises(EnvironmentFailure, match="disk full"):
+    with pytest.raises(ResumableError, match="disk full"):
         store.put("large", b"x" * 200_000)
     assert [info.key for info in store.list()] == ["small"]
     assert not list((full_disk / "store").glob(".treering-tmp-*"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.s3_servers import S3Bucket
-from treering_api.errors import BadSpecError, EnvironmentFailure
+from treering_api.errors import BadSpecError, ResumableError
 from treering_trainer.store import Connection, open_store, sha256_of, write_atomic
 from treering_trainer.store.local import staged
 
@@ -22,7 +22,7 @@ def test_write_atomic__makes_the_folder_and_replaces(tmp_path: Path) -> None:
 
 def test_write_atomic__on_a_full_disk_keeps_what_was_there(full_disk: Path) -> None:
     write_atomic(full_disk / "file", b"old")
-    with pytest.raises(EnvironmentFailure, match=r"file: disk full.*Free some space"):
+    with pytest.raises(ResumableError, match=r"file: disk full.*Free some space"):
         write_atomic(full_disk / "file", b"x" * 200_000)
     assert [(entry.name, entry.read_bytes()) for entry in full_disk.iterdir()] == [("file", b"old")]
 
@@ -55,6 +55,6 @@ def test_get_file__onto_a_full_disk_says_so_and_leaves_nothing(
 ) -> None:
     store = open_store(s3_server.uri, Connection(endpoint=s3_server.endpoint))
     store.put("model.pt", b"x" * size_bytes)
-    with pytest.raises(EnvironmentFailure, match="disk full"):
+    with pytest.raises(ResumableError, match="disk full"):
         store.get_file("model.pt", full_disk / "work" / "model.pt")
     assert list((full_disk / "work").iterdir()) == []

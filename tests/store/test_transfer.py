@@ -10,7 +10,7 @@ import pytest
 
 from tests.plugins.s3_servers import S3Bucket
 from tests.store.conftest import Place
-from treering_api.errors import EnvironmentFailure
+from treering_api.errors import ResumableError
 from treering_trainer.store import (
     ConflictError,
     Connection,
@@ -163,7 +163,7 @@ def test_pull__an_observer_that_fails_stops_it(
 def test_pull__onto_a_full_disk_says_so(full_disk: Path, s3_server: S3Bucket) -> None:
     store = open_store(s3_server.uri, Connection(endpoint=s3_server.endpoint))
     store.put("large", b"x" * 200_000)
-    with pytest.raises(EnvironmentFailure, match="disk full"):
+    with pytest.raises(ResumableError, match="disk full"):
         pull(store, {"large": full_disk / "large"})
     assert not (full_disk / "large").exists()
     assert not list(full_disk.glob(".treering-tmp-*"))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from treering_api import Verification
-from treering_api.errors import EnvironmentFailure
+from treering_api.errors import ResumableError
 from treering_api.exit_codes import ExitCode
 from treering_trainer.dataset import Checked, Sample, label_text, no_boxes, read_dataset, write_dataset
 
@@ -74,7 +74,7 @@ def test_write_dataset__disk_full(delivery: Delivery, tmp_path: Path, full_disk:
     large = tmp_path / "large.jpg"
     large.write_bytes(bytes(1_000_000))
     sample = replace(delivery.read().dataset.train[0], image=large)
-    with pytest.raises(EnvironmentFailure) as caught:
+    with pytest.raises(ResumableError) as caught:
         write_dataset(full_disk / "out", [sample], ("ace", "king"), link=False)
     assert caught.value.exit_code is ExitCode.RESUMABLE
     assert caught.value.where == str(full_disk / "out")

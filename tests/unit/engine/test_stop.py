@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from treering_api import EnvironmentFailure
+from treering_api import ResumableError
 from treering_api.exit_codes import ExitCode
 from treering_trainer.engine.stop import StopRequest, stop_on_signals
 
@@ -20,7 +20,7 @@ def test_stop_on_signals__a_request_and_the_old_handlers_afterwards(number: sign
         stop.check("train")
         os.kill(os.getpid(), number)
         assert stop.requested
-        with pytest.raises(EnvironmentFailure, match=f"train: stopped by {number.name}") as caught:
+        with pytest.raises(ResumableError, match=f"train: stopped by {number.name}") as caught:
             stop.check("train")
     assert caught.value.exit_code == ExitCode.RESUMABLE
     assert signal.getsignal(number) == before

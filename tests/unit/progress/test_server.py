@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from treering_api.errors import BadSpecError, EnvironmentFailure
+from treering_api.errors import BadSpecError, ResumableError
 from treering_trainer.progress import Event, ProgressServer, ProgressState
 
 Reply = tuple[int, str, str]
@@ -88,7 +88,7 @@ def test_server__a_client_that_says_nothing_blocks_nobody(server: ProgressServer
 
 
 def test_server__a_taken_port_is_named_with_the_mend(server: ProgressServer, state: ProgressState) -> None:
-    with pytest.raises(EnvironmentFailure) as caught:
+    with pytest.raises(ResumableError) as caught:
         ProgressServer(state, "127.0.0.1", server.port)
     assert str(caught.value) == (
         f"127.0.0.1:{server.port}: the progress server can't listen here, the port is in use. "

@@ -20,7 +20,7 @@ from tests.plugins.tiny_training import (
     tensors_of,
     tiny_model,
 )
-from treering_api import EnvironmentFailure
+from treering_api import ResumableError
 from treering_trainer.yolo import samples as samples_module
 from treering_trainer.yolo.training import Trained, train
 from treering_trainer.yolo.types import DetectionModel
@@ -86,7 +86,7 @@ def test_resume__ends_where_an_unbroken_training_ends(
     monkeypatch.setattr(samples_module, "_fits_in_memory", lambda *_: case.cached)
     whole, passes = run(case, tmp_path / "whole", tmp_path / "pictures")
     per_epoch = len(passes) // len(whole.epochs)
-    with pytest.raises(EnvironmentFailure, match="stopped by SIGTERM"):
+    with pytest.raises(ResumableError, match="stopped by SIGTERM"):
         run(case, tmp_path / "cut", tmp_path / "pictures", stop_at=per_epoch + 1)  # in the middle of the second epoch
     resumed, _ = run(case, tmp_path / "cut", tmp_path / "pictures")
 
@@ -110,7 +110,7 @@ def test_resume__killed_twice(tmp_path: Path) -> None:
 
 
 def test_resume__stopped_in_the_last_batch_of_an_epoch_keeps_it(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailure):
+    with pytest.raises(ResumableError):
         run(CASES["mosaic"], tmp_path / "cut", tmp_path / "pictures", stop_at=4)
     resumed, passes = run(CASES["mosaic"], tmp_path / "cut", tmp_path / "pictures")
     assert len(passes) == 2, "only the third epoch was left"

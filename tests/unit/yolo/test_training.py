@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.plugins.tiny_training import make_recipe, make_samples, make_settings, tensors_of, tiny_model
-from treering_api import BadSpecError, EnvironmentFailure
+from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.order import Mix
 from treering_trainer.policies.interface import Policy, Situation
 from treering_trainer.yolo.losses import PolicyLoss
@@ -130,7 +130,7 @@ def test_train__a_batch_that_never_fitted(tmp_path: Path) -> None:
 
 def test_train__a_batch_that_fitted_before(tmp_path: Path) -> None:
     recipe, _ = make_recipe(tmp_path, make_samples(tmp_path / "pictures", 4), policies=(Failing(1, "memory"),))
-    with pytest.raises(EnvironmentFailure, match="It did before: run again"):
+    with pytest.raises(ResumableError, match="It did before: run again"):
         train(recipe, tiny_model(), None)
 
 

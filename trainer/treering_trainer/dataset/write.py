@@ -28,7 +28,7 @@ def write_dataset(
 
     Raises:
         ValueError: two samples of one name, or a box whose class has no name.
-        EnvironmentFailure: the disk is full or broken.
+        ResumableError: the disk is full or broken.
         BadSpecError: `root` may not be written to.
     """
     images, labels = root / "images" / split, root / "labels" / split

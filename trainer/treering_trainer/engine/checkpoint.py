@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], *, fingerprint: str) -> N
         fingerprint: names the training; a checkpoint of another one is never resumed.
 
     Raises:
-        EnvironmentFailure: the disk is full; the previous checkpoint is still there.
+        ResumableError: the disk is full; the previous checkpoint is still there.
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "fingerprint": fingerprint, **state}, buffer)

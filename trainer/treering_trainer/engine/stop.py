@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from treering_api import EnvironmentFailure
+from treering_api import ResumableError
 
 
 class StopRequest:
@@ -29,9 +29,9 @@ class StopRequest:
         return self._event.is_set()
 
     def check(self, where: str) -> None:
-        """Raise an `EnvironmentFailure` (exit code `RESUMABLE`) if a stop was asked for."""
+        """Raise an `ResumableError` (exit code `RESUMABLE`) if a stop was asked for."""
         if self.requested:
-            raise EnvironmentFailure(where, f"stopped by {self.reason}", "Run again: the round goes on from here.")
+            raise ResumableError(where, f"stopped by {self.reason}", "Run again: the round goes on from here.")
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from treering_api.errors import BadSpecError, EnvironmentFailure, TreeringError
+from treering_api.errors import BadSpecError, ResumableError, TreeringError
 from treering_trainer.progress.exposition import registry
 from treering_trainer.progress.state import ProgressState
 
@@ -45,7 +45,7 @@ class ProgressServer:
         port: 0 takes any free one; `port` then says which.
 
     Raises:
-        EnvironmentFailure: something else listens on the address.
+        ResumableError: something else listens on the address.
         BadSpecError: the host isn't an address of this machine, or the port can't be used.
     """
 
@@ -90,7 +90,7 @@ def _listen_error(error: OSError | OverflowError, where: str) -> TreeringError:
     code = getattr(error, "errno", None)
     if code == errno.EADDRINUSE:
         mend = "Stop the process that listens there, or choose another port; port 0 takes any free one."
-        return EnvironmentFailure(where, "the progress server can't listen here, the port is in use", mend)
+        return ResumableError(where, "the progress server can't listen here, the port is in use", mend)
     if isinstance(error, OverflowError):
         return BadSpecError(where, "not a port", "Ports are 0 to 65535; 0 takes any free one.")
     if code == errno.EACCES:

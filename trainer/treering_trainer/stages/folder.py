@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from treering_api import BadSpecError, EnvironmentFailure, Lineage
+from treering_api import BadSpecError, Lineage, ResumableError
 from treering_trainer.line import now
 from treering_trainer.store import write_atomic
 
@@ -34,21 +34,21 @@ def own_folder(folder: Path, owner: str) -> Iterator[Path]:
         owner: the line and its store; a folder is never shared by two lines.
 
     Raises:
-        EnvironmentFailure: it can't be made, or another process works in it.
+        ResumableError: it can't be made, or another process works in it.
         BadSpecError: it is another line's.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     except OSError as error:
-        raise EnvironmentFailure(
+        raise ResumableError(
             str(folder), f"the work folder can't be used: {error.strerror}", "Give another one with --workdir"
         ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise EnvironmentFailure(
+            raise ResumableError(
                 str(folder),
                 "another process works in this folder",
                 "Wait for it, stop it, or give this run a folder of its own with --workdir",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from treering_api import BadSpecError, EnvironmentFailure
+from treering_api import BadSpecError, ResumableError
 from treering_trainer.stages.fetch import base_path, current_folder
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.yolo.detector import YoloDetector
@@ -78,7 +78,7 @@ def choose_device(gpus: int | str) -> str:
     """The device of a round on this machine.
 
     Raises:
-        EnvironmentFailure: a GPU was asked for and there is none.
+        ResumableError: a GPU was asked for and there is none.
         BadSpecError: more than one was asked for, which this release can't use.
     """
     import torch
@@ -92,7 +92,7 @@ def choose_device(gpus: int | str) -> str:
             "spec.compute.gpus", f"{gpus} GPUs were asked for", "This release trains on one GPU: give 1, 0 or auto"
         )
     if gpus > found:
-        raise EnvironmentFailure(
+        raise ResumableError(
             "spec.compute.gpus",
             f"{gpus} GPU was asked for and torch finds none on this machine",
             "Run where there is one (check the driver with nvidia-smi), or set gpus to auto or 0",

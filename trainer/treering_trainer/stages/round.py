@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from treering_api import STAGES, EnvironmentFailure, RoundSummary, TreeringError
+from treering_api import STAGES, ResumableError, RoundSummary, TreeringError
 from treering_trainer.progress import Measured, RoundFinished, RoundStarted, StageFinished, StageStarted
 from treering_trainer.records import ExportRecord, GateRecord, Record, TrainRecord, VerifyRecord
 from treering_trainer.stages.analyse import analyse
@@ -95,7 +95,7 @@ def _disk_failures_named(bench: Workbench) -> Iterator[None]:
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         if not full and shutil.disk_usage(bench.shared).free > NO_SPACE_BYTES:
             raise
-        raise EnvironmentFailure(
+        raise ResumableError(
             str(getattr(error, "filename", None) or bench.folder),
             "disk full",
             "Free some space or give another folder with --workdir, then run again.",

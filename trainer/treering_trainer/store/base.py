@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from treering_api.errors import BadSpecError, EnvironmentFailure
+from treering_api.errors import BadSpecError, ResumableError
 from treering_trainer.store import keys, local
 from treering_trainer.store.errors import ConflictError, IntegrityError, NotFoundError
 
@@ -116,7 +116,7 @@ class Store(ABC):
 
         Raises:
             IntegrityError: not the promised bytes, twice.
-            EnvironmentFailure: the disk is full.
+            ResumableError: the disk is full.
         """
         promised = (sha256, size_bytes)
         try:
@@ -141,7 +141,7 @@ class Store(ABC):
     def put_file(self, key: str, path: Path, *, create: bool = False) -> str:
         """Writes one object from a file and returns its tag; `create` as in `put`."""
         if not path.is_file():
-            raise EnvironmentFailure(str(path), "no such file to put into the store", "Was the work folder cleaned?")
+            raise ResumableError(str(path), "no such file to put into the store", "Was the work folder cleaned?")
         return self._put(key, path, create=create, if_match=None)
 
     def put_unguarded(self, key: str, data: bytes, *, create: bool = False, if_match: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """What a store can answer instead of doing what was asked: one class for each thing a caller does differently.
 
 Raised by every store alike. Each error's `where` is the object's full URI, so a message names the key by itself. A URI
-that can't be one is a `BadSpecError`, a full disk an `EnvironmentFailure`: neither is the store's doing.
+that can't be one is a `BadSpecError`, a full disk an `ResumableError`: neither is the store's doing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Used by the stores (to fetch into and to write to folders) and by whoever else writes files that a crash must not leave
 half done. A file is written under a hidden name in its own folder, synced and renamed; a failure leaves no trace of it.
-A full disk is an `EnvironmentFailure` that says so; a folder that may not be written to is a `BadSpecError`, because
+A full disk is an `ResumableError` that says so; a folder that may not be written to is a `BadSpecError`, because
 running again would not mend it.
 """
 
@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from treering_api.errors import BadSpecError, EnvironmentFailure, TreeringError
+from treering_api.errors import BadSpecError, ResumableError, TreeringError
 
 TEMPORARY_PREFIX = ".treering-tmp-"
 CHUNK_BYTES = 1024 * 1024
@@ -30,7 +30,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Writes a whole file, creating its folder; readers see the old content or the new, never a part.
 
     Raises:
-        EnvironmentFailure: the disk is full or broken.
+        ResumableError: the disk is full or broken.
         BadSpecError: the folder can't be written to.
     """
     with staged(path) as staging:
@@ -43,8 +43,8 @@ def disk_failure(path: Path, error: OSError) -> TreeringError:
     found = _FULL.get(error.errno or 0)
     if found is not None:
         mend = "Free some space or give the folder a larger volume, then run again."
-        return EnvironmentFailure(str(path), found, mend)
-    kind = BadSpecError if error.errno in (*FORBIDDEN, errno.ENOTDIR, errno.EISDIR) else EnvironmentFailure
+        return ResumableError(str(path), found, mend)
+    kind = BadSpecError if error.errno in (*FORBIDDEN, errno.ENOTDIR, errno.EISDIR) else ResumableError
     return kind(str(path), f"can't be written: {error.strerror}", "Choose a folder that can be.")
 
 
@@ -106,7 +106,7 @@ class Staging:
 
         Raises:
             FileExistsError: exclusive, and there is one.
-            EnvironmentFailure, BadSpecError: the disk refused; see `write_atomic`.
+            ResumableError, BadSpecError: the disk refused; see `write_atomic`.
         """
         try:
             stat = self._finish(durable)

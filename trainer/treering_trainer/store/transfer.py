@@ -79,7 +79,7 @@ def pull(
     Raises:
         NotFoundError: the store has no such object.
         IntegrityError: an object came with another size than the store says it has.
-        StoreError, EnvironmentFailure: as `Store.get_file`.
+        StoreError, ResumableError: as `Store.get_file`.
     """
     if not wanted:
         return Pulled(0, 0, 0)

@@ -15,7 +15,7 @@ import torch
 from ultralytics.engine import trainer as ultralytics_trainer
 from ultralytics.nn.tasks import DetectionModel
 
-from treering_api import BadSpecError, EnvironmentFailure
+from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.checkpoint import fingerprint_of, load_checkpoint
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
@@ -54,7 +54,7 @@ def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> T
         validate: mean mAP50-95 of a model on the val sets, 0..1; None trains all epochs and keeps the last.
 
     Raises:
-        EnvironmentFailure: a stop was asked for; everything up to the last full epoch is kept.
+        ResumableError: a stop was asked for; everything up to the last full epoch is kept.
         BadSpecError: the recipe can't be trained: an override, its memory, or a loss that is no number any more.
     """
     fingerprint = fingerprint_of(recipe, model.state_dict().values())
@@ -117,7 +117,7 @@ def _explained_memory(recipe: Recipe, trainer: TreeringTrainer) -> Iterator[None
         found = f"a batch of {batch} images of {size} px does not fit into the memory of {recipe.device}"
         if trainer.tally.records:
             mend = "It did before: run again where nothing else uses that memory, or give a smaller batch."
-            raise EnvironmentFailure("train", found, mend) from error
+            raise ResumableError("train", found, mend) from error
         mend = f"Give a smaller batch, such as {max(batch // 2, 1)}."
         raise BadSpecError("spec.training.batch", found, mend) from error
 
