@@ -107,7 +107,7 @@ def measure(split: Split, options: argparse.Namespace, seed: int) -> Iterator[Ro
         if row is not None:
             yield row
     if "naive" in methods:
-        scores = train_naive(split, start, work, epochs=14, rate=7e-4, size=size, seed=seed)
+        scores = train_naive(split, start, work, epochs=14, rate=1e-3, size=size, seed=seed)
         yield plain_row("naive", seed, split, scores)
     if "joint" in methods:
         joint = {"epochs": options.joint_epochs, "rate": options.joint_rate}

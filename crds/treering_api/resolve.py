@@ -23,7 +23,7 @@ class _Defaults:
 # is the usual advice for more of the same. From scratch: ultralytics' own 100 epochs.
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
 _FULL = _Defaults(epochs=20, learning_rate=1e-3)
-_NEW_CLASSES = _Defaults(epochs=14, learning_rate=7e-4)
+_NEW_CLASSES = _Defaults(epochs=14, learning_rate=1e-3)
 _MORE_OF_THE_SAME = _Defaults(epochs=10, learning_rate=1e-4)
 _REFERENCE_BATCH = 16
 # SGD: ultralytics' lr0 is 0.01 for SGD, five times the rate above.

@@ -70,6 +70,13 @@ def test_train__gives_the_average_in_full_precision(tmp_path: Path) -> None:
     assert (trained.best_epoch, trained.stopped_early, trained.gpu_seconds) == (2, False, 0.0)
 
 
+def test_train__computes_with_the_threads_that_torch_was_told(tmp_path: Path) -> None:
+    torch.set_num_threads(3)  # neither the machine's number nor ultralytics' idea of it
+    recipe, _ = make_recipe(tmp_path, make_samples(tmp_path / "pictures", 4))
+    train(recipe, tiny_model(), None)
+    assert torch.get_num_threads() == 3
+
+
 def test_train__counts_the_images_it_shows(tmp_path: Path) -> None:
     new, memory = make_samples(tmp_path / "pictures", 7), make_samples(tmp_path / "pictures", 3, seed=1)
     recipe, audience = make_recipe(tmp_path, new, memory, batch_share=0.5)

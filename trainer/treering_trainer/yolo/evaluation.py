@@ -17,6 +17,7 @@ from treering_trainer.yolo.agreement import worst_images
 from treering_trainer.yolo.detector import NMS_TIME_S, YoloDetector, to_shares
 from treering_trainer.yolo.parts import grid_size
 from treering_trainer.yolo.samples import reading_loader
+from treering_trainer.yolo.threads import keep_threads
 
 SHOWN_CONFIDENCE = 0.25
 """What people see, as ultralytics predicts by default; F1 over all confidences is dominated by the faintest."""
@@ -107,6 +108,7 @@ def _validate(detector: YoloDetector, samples: Sequence[Sample], folder: Path) -
     }
     validator = PatientValidator(dataloader=loader, save_dir=folder, args=arguments)
     validator.shown = {}
+    keep_threads()
     validator(model=copy.deepcopy(detector.model))  # the validator fuses layers in place
     return validator
 

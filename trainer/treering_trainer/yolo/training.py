@@ -22,6 +22,7 @@ from treering_trainer.engine.tally import Tally
 from treering_trainer.records import EpochRecord
 from treering_trainer.yolo.head import forget_training
 from treering_trainer.yolo.loop import CHECKPOINT, TreeringTrainer, prepare_model
+from treering_trainer.yolo.threads import keep_threads
 
 Validate = Callable[[DetectionModel], float]
 
@@ -62,6 +63,7 @@ def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> T
     if resumed is not None and resumed["tally"]["finished"]:
         return _read(recipe, model, resumed)
     _forget_peak_memory(recipe)
+    keep_threads()
     trainer = TreeringTrainer(recipe, model, validate, fingerprint=fingerprint, resumed=resumed)
     with _explained_memory(recipe, trainer), _no_downloads():
         trainer.run()
