@@ -28,6 +28,7 @@ from treering_api import (
     roll_back,
     seconds,
 )
+from treering_trainer.engine.machine import available_processors
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.line import Line, connect, open_line, plan_next
 from treering_trainer.progress import Message, Observer, Observers
@@ -151,7 +152,7 @@ def workbench(
         shared=folder,
         connection=connect(plan.spec, setting.certificate_authority),
         device=device,
-        threads=setting.threads or len(os.sched_getaffinity(0)),
+        threads=setting.threads or available_processors(),
         observer=setting.observer,
         stop=setting.stop,
     )

@@ -10,11 +10,14 @@ import os
 import tempfile
 from pathlib import Path
 
+from treering_trainer.engine.machine import available_processors
+
 os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"  # foreign checkpoints: weights_only and an allow-list
 os.environ["YOLO_AUTOINSTALL"] = "false"  # a checkpoint or a format must not install packages
 os.environ.setdefault("YOLO_VERBOSE", "false")
 os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"treering-ultralytics-{os.getuid()}"))
 Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(parents=True, exist_ok=True)
+os.environ.setdefault("OMP_NUM_THREADS", str(available_processors()))  # ultralytics would say 1; see `threads`
 
 from ultralytics.nn import tasks  # noqa: E402  the environment above must stand first
 from ultralytics.utils import LOGGER, SETTINGS  # noqa: E402
