@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Row:
         start: mAP50 on the old classes after the first delivery; None for joint.
         passes: images shown in the measured training (the second round).
         train_s: seconds inside training.
+        round_s: seconds from the round's start to its publication; None for bare ultralytics.
         wall_s: seconds of the whole command, the start of Python included; for bare ultralytics its `train()`.
     """
 
@@ -53,6 +55,7 @@ class Row:
     train_s: float
     wall_s: float
     per_class: dict[str, float]
+    round_s: float | None = None
 
 
 def main() -> None:
@@ -134,7 +137,7 @@ def grow_line(split: Split, weights: Path, work: Path, *, size: int, seed: int, 
         history = json.loads(call("history", str(spec), "--json")[0])
         folder = history[-1]["uri"].removeprefix(f"s3://{bucket}/")
         record = json.loads(server.client().get_object(Bucket=bucket, Key=f"{folder}/record.json")["Body"].read())
-    return line_row(split, seed, first, record, wall_s), work / "first" / "model.pt"
+    return line_row(split, seed, first, record, history[-1], wall_s), work / "first" / "model.pt"
 
 
 def line(bucket: str, server: S3Server, weights: str, size: int, seed: int, count: int) -> dict[str, Any]:
@@ -157,7 +160,9 @@ def line(bucket: str, server: S3Server, weights: str, size: int, seed: int, coun
     }
 
 
-def line_row(split: Split, seed: int, first: dict[str, Any], record: dict[str, Any], wall_s: float) -> Row:
+def line_row(
+    split: Split, seed: int, first: dict[str, Any], record: dict[str, Any], summary: dict[str, Any], wall_s: float
+) -> Row:
     """The second round's row."""
     scores = next(item for item in record["evaluate"]["after"] if item["name"] == "golden")["classes"]
     per_class = {name: scores[name]["map50"] if name in scores else 0.0 for name in split.union}
@@ -170,6 +175,7 @@ def line_row(split: Split, seed: int, first: dict[str, Any], record: dict[str, A
         start=first["evaluate"]["map50"],
         passes=record["train"]["image_passes"],
         train_s=record["train"]["duration_s"],
+        round_s=(_time(summary["finished"]) - _time(summary["started"])).total_seconds(),
         wall_s=wall_s,
         per_class=per_class,
     )
@@ -252,17 +258,23 @@ def _line(method: str, rows: list[Row]) -> str:
 
     forgotten = mean([None if row.start is None else 100 * (row.start - row.old) for row in rows])
     train_s, wall_s = statistics.mean(row.train_s for row in rows), statistics.mean(row.wall_s for row in rows)
+    beyond = mean([None if row.round_s is None else (row.round_s - row.train_s) / row.train_s for row in rows])
+    overhead = "-" if beyond is None else f"{beyond:.1%}"
     scores = "  ".join(f"{statistics.mean(getattr(row, part) for row in rows):.3f}" for part in ("map50", "old", "new"))
     lost = "-" if forgotten is None else f"{forgotten:+.1f}"
     passes = rows[0].passes
     return (
         f"{method:<10} {len(rows):>5}  {scores}  {lost:>9}  {passes:>6}  {train_s:>7.0f}  {wall_s:>6.0f}"
-        f"  {(wall_s - train_s) / train_s:>8.1%}  {1000 * wall_s / passes:>13.1f}"
+        f"  {overhead:>8}  {1000 * wall_s / passes:>13.1f}"
     )
 
 
 def _mean(per_class: dict[str, float], names: tuple[str, ...]) -> float:
     return sum(per_class[name] for name in names) / len(names)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 if __name__ == "__main__":
