@@ -2,6 +2,7 @@
 
 Both get the optimizer settings that Treering found best for itself: AdamW, one step per batch of 16, no raised learning
 rate for biases in the warm-up (ultralytics' defaults are 64 images per step and a bias rate of .1, and do worse here).
+Both compute with as many threads as Treering does; left alone, ultralytics takes one less than there are processors.
 """
 
 from __future__ import annotations
@@ -43,8 +44,14 @@ def train_naive(split: Split, start: Path, out: Path, *, epochs: int, rate: floa
 
 
 def _train(split: Split, folder: Path, weights: Path, out: Path, **arguments: Any) -> Scores:
+    import torch
     from ultralytics.models import YOLO
 
+    from treering_trainer.engine.machine import available_processors
+    from treering_trainer.yolo.threads import keep_threads
+
+    torch.set_num_threads(available_processors())  # importing ultralytics may have left one
+    keep_threads()
     golden = write_subset(split, out / "golden", "val", split.union, keep_all=True)
     data = out / "data.yaml"
     names = dict(enumerate(split.union))

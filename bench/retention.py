@@ -74,7 +74,23 @@ def earlier(options: argparse.Namespace) -> list[Row]:
     """What an earlier call wrote into the same file: other methods and seeds can be added to it."""
     if not options.out.exists():
         return []
-    return [Row(**row) for row in json.loads(options.out.read_text())["rows"]]
+    data = json.loads(options.out.read_text())
+    now = header(options, Split(options.data, tuple(options.old.split(","))))
+    if any(data[name] != value for name, value in json.loads(json.dumps(now)).items()):
+        raise SystemExit(f"{options.out} holds the numbers of another comparison: give another --out")
+    return [Row(**row) for row in data["rows"]]
+
+
+def header(options: argparse.Namespace, split: Split) -> dict[str, Any]:
+    """What all rows of a file have in common."""
+    return {
+        "data": options.data.name,
+        "weights": options.weights.name,
+        "old": split.old,
+        "new": split.new,
+        "imageSize": options.image_size,
+        "joint": {"epochs": options.joint_epochs, "learningRate": options.joint_rate},
+    }
 
 
 def parse() -> argparse.Namespace:
@@ -210,12 +226,7 @@ def table(rows: list[Row]) -> str:
 def write(options: argparse.Namespace, split: Split, rows: list[Row]) -> None:
     """The numbers so far, so that a run that is cut off leaves what it measured."""
     data = {
-        "data": options.data.name,
-        "weights": options.weights.name,
-        "old": split.old,
-        "new": split.new,
-        "imageSize": options.image_size,
-        "joint": {"epochs": options.joint_epochs, "learningRate": options.joint_rate},
+        **header(options, split),
         "command": " ".join(["python -m bench.retention", *sys.argv[1:]]),
         "rows": [asdict(row) for row in rows],
     }

@@ -113,7 +113,7 @@ class Compute(Block):
     gpus: Annotated[Int, Field(ge=0, le=64)] | Auto = Field(
         default="auto",
         description="GPUs of a round on each node, 0 to 64. auto: on a machine those that are there, at most one; "
-        "in a cluster none.",
+        "in a cluster none. More than 1 is refused by this release.",
     )
     gpu_resource: LabelKey = Field(
         default="nvidia.com/gpu", description="Resource name of a GPU, also of a MIG slice or another maker's."

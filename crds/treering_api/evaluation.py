@@ -34,7 +34,9 @@ class Gate(Block):
         default=None, description="mAP50 that any single old class may lose, 0 to 1. Absent: not checked."
     )
     min_gain: Share | None = Field(
-        default=None, description="mAP50 that the round's new classes must reach, 0 to 1. Absent: not checked."
+        default=None,
+        description="mAP50 that the round's new classes must reach, 0 to 1. Absent, or where a round brings no new "
+        "class: not checked.",
     )
     class_floor: Annotated[dict[ClassName, Share], Field(max_length=MAX_CLASSES)] = Field(
         default_factory=dict, description="Lowest mAP50 allowed by class name, 0 to 1."

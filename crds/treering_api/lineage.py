@@ -31,6 +31,16 @@ class ModelRef(Block):
     map50: float | None = Field(default=None, description="Mean mAP50 over all classes and sets, 0 to 1.")
 
 
+class Settled(Block):
+    """One increment that was dealt with and stands still from now on."""
+
+    increment: Increment = Field(description="The increment as it was learned.")
+    round: int = Field(ge=1, description="Round that settled it.")
+    outcome: Literal["learned", "skipped"] = Field(description="In the model, or rejected and passed over.")
+    train_images: int = Field(default=0, ge=0, description="Its train images after verification.")
+    discovered: bool = Field(default=False, description="Found by discover instead of standing in the spec.")
+
+
 class RoundSummary(Block):
     """One finished round."""
 
@@ -52,16 +62,12 @@ class RoundSummary(Block):
     finished: str = Field(description="End, RFC 3339.")
     uri: str = Field(description="Folder of the round in the store.")
     model: ModelRef | None = Field(default=None, description="The published model; none when rejected.")
-
-
-class Settled(Block):
-    """One increment that was dealt with and stands still from now on."""
-
-    increment: Increment = Field(description="The increment as it was learned.")
-    round: int = Field(ge=1, description="Round that settled it.")
-    outcome: Literal["learned", "skipped"] = Field(description="In the model, or rejected and passed over.")
-    train_images: int = Field(default=0, ge=0, description="Its train images after verification.")
-    discovered: bool = Field(default=False, description="Found by discover instead of standing in the spec.")
+    settled: tuple[Settled, ...] = Field(default=(), description="What it settled; kept when the line goes back.")
+    settled_after: int | None = Field(
+        default=None,
+        ge=0,
+        description="Last round before it whose increments stood still when it began; 0: none did. Absent: not kept.",
+    )
 
 
 class Hold(Block):
@@ -113,19 +119,17 @@ def advance(lineage: Lineage, plan: RoundPlan, summary: RoundSummary, train_imag
         train_images: train images of the round's increments after verification, by name.
     """
     assert summary.round == plan.round, "a summary of another round"
-    after = lineage.model_copy(
-        update={"round": summary.round, "rounds": (*lineage.rounds, summary), "held": None, "retrain_full": ()}
-    )
     if summary.verdict == "published":
         assert summary.model is not None, "a published round has a model"
-        return after.model_copy(
-            update={"current": summary.model, "settled": _settle(lineage, plan, "learned", train_images)}
-        )
-    return _reject(after, plan, summary, train_images)
+        after = _end(lineage, summary, _settle(plan, "learned", train_images))
+        return after.model_copy(update={"current": summary.model})
+    return _reject(lineage, plan, summary, train_images)
 
 
 def roll_back(lineage: Lineage, to: int) -> Lineage:
-    """The lineage with the model of round `to` current again; increments learned after it are outstanding again.
+    """The lineage as round `to` left it; increments settled since are outstanding again.
+
+    Going back can be undone by going to a later round: what each round settled is kept with it.
 
     Raises:
         BadSpecError: that round published no model.
@@ -136,22 +140,46 @@ def roll_back(lineage: Lineage, to: int) -> Lineage:
         raise BadSpecError(
             "spec.rollbackTo", f"round {to} published no model", f"Published rounds are: {known}. Name one of them"
         )
+    return lineage.model_copy(
+        update={
+            "current": published[to].model,
+            "settled": _settled_at(lineage, to),
+            "retrain_full": (),
+            "held": None,
+        }
+    )
+
+
+def _settled_at(lineage: Lineage, number: int) -> tuple[Settled, ...]:
+    """What stood still when a round had ended: what it settled, after what stood still when it began."""
+    rounds = {summary.round: summary for summary in lineage.rounds}
+    settled: tuple[Settled, ...] = ()
+    while number:
+        summary = rounds[number]
+        if summary.settled_after is None:
+            return (*_settled_by_parents(lineage, number), *settled)
+        settled = (*summary.settled, *settled)
+        number = summary.settled_after
+    return settled
+
+
+def _settled_by_parents(lineage: Lineage, to: int) -> tuple[Settled, ...]:
+    """The same for rounds that did not keep what they settled: as far as the line still knows it."""
+    parents = {summary.round: summary.parent for summary in lineage.rounds}
     chain, number = set[int](), to
     while number:
         chain.add(number)
-        number = published[number].parent
-    kept = tuple(
+        number = parents[number]
+    return tuple(
         item for item in lineage.settled if item.round in chain or (item.outcome == "skipped" and item.round < to)
     )
-    return lineage.model_copy(
-        update={"current": published[to].model, "settled": kept, "retrain_full": (), "held": None}
-    )
 
 
-def _reject(after: Lineage, plan: RoundPlan, summary: RoundSummary, train_images: dict[str, int]) -> Lineage:
+def _reject(lineage: Lineage, plan: RoundPlan, summary: RoundSummary, train_images: dict[str, int]) -> Lineage:
     on_reject = plan.spec.evaluation.gate.on_reject
     if on_reject == "keep":
-        return after.model_copy(update={"settled": _settle(after, plan, "skipped", train_images)})
+        return _end(lineage, summary, _settle(plan, "skipped", train_images))
+    after = _end(lineage, summary, ())
     if on_reject == "retrainFull" and summary.strategy != "full":
         return after.model_copy(update={"retrain_full": summary.increments})
     why = "the full retraining was rejected, too" if on_reject == "retrainFull" else "onReject is hold"
@@ -164,11 +192,26 @@ def _reject(after: Lineage, plan: RoundPlan, summary: RoundSummary, train_images
     return after.model_copy(update={"held": hold})
 
 
+def _end(lineage: Lineage, summary: RoundSummary, settled: tuple[Settled, ...]) -> Lineage:
+    """The lineage with one more round in it and what that round settled."""
+    before = lineage.settled[-1].round if lineage.settled else 0
+    kept = summary.model_copy(update={"settled": settled, "settled_after": before})
+    return lineage.model_copy(
+        update={
+            "round": summary.round,
+            "rounds": (*lineage.rounds, kept),
+            "settled": (*lineage.settled, *settled),
+            "retrain_full": (),
+            "held": None,
+        }
+    )
+
+
 def _settle(
-    lineage: Lineage, plan: RoundPlan, outcome: Literal["learned", "skipped"], train_images: dict[str, int]
+    plan: RoundPlan, outcome: Literal["learned", "skipped"], train_images: dict[str, int]
 ) -> tuple[Settled, ...]:
     listed = {increment.name for increment in plan.spec.increments}
-    new = (
+    return tuple(
         Settled(
             increment=increment,
             round=plan.round,
@@ -178,4 +221,3 @@ def _settle(
         )
         for increment in plan.increments
     )
-    return (*lineage.settled, *new)

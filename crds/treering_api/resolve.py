@@ -26,8 +26,8 @@ _FULL = _Defaults(epochs=20, learning_rate=1e-3)
 _NEW_CLASSES = _Defaults(epochs=14, learning_rate=1e-3)
 _MORE_OF_THE_SAME = _Defaults(epochs=10, learning_rate=1e-4)
 _REFERENCE_BATCH = 16
-# SGD: ultralytics' lr0 is 0.01 for SGD, five times the rate above.
-_OPTIMIZER_FACTOR = {"AdamW": 1.0, "Adam": 1.0, "SGD": 5.0}
+# SGD: ultralytics' lr0 is 0.01 for SGD, ten times the rate above.
+_OPTIMIZER_FACTOR = {"AdamW": 1.0, "Adam": 1.0, "SGD": 10.0}
 _MOST_WORKERS = 8  # ultralytics' own default; more seldom help
 
 

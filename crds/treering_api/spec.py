@@ -92,7 +92,9 @@ class Spec(Block):
     retries: Annotated[Int, Field(ge=0, le=100)] = Field(
         default=3, description="Further attempts at a round after failures that may pass by themselves, 0 to 100."
     )
-    deadline: Duration | None = Field(default=None, description="Longest time of one round. Absent: no limit.")
+    deadline: Duration | None = Field(
+        default=None, description="Longest time of one attempt at a round. Absent: no limit."
+    )
     history_limit: Annotated[Int, Field(ge=1, le=50)] = Field(
         default=10, description="Finished rounds shown in the status, 1 to 50; the store keeps all."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -10,6 +11,19 @@ from pydantic_core import PydanticCustomError
 from treering_api.fields import Auto, Block, Bool, Float, Int
 
 Override = Annotated[Bool | Int | Float | Annotated[str, Field(max_length=200)], Field(union_mode="left_to_right")]
+
+FREE_OVERRIDES = (
+    # optimizer
+    *("momentum", "weight_decay", "warmup_momentum", "warmup_bias_lr"),
+    # loss
+    *("box", "cls", "cls_pw", "dfl"),
+    # augmentation
+    *("hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective", "flipud", "fliplr", "bgr"),
+    *("mosaic", "close_mosaic", "mixup", "cutmix", "multi_scale"),
+    # speed
+    "channels_last",
+)
+"""Arguments of ultralytics that change a training by Treering and that no field of the spec sets."""
 
 RESERVED_OVERRIDES: dict[str, str] = {
     "model": "spec.model.base",
@@ -54,6 +68,23 @@ RESERVED_OVERRIDES: dict[str, str] = {
 }
 """Arguments of ultralytics that Treering sets itself, with the field that sets them (empty: none does)."""
 
+IDLE_OVERRIDES = (
+    # training, where Treering's own loop decides
+    *("nbs", "rect", "verbose", "profile", "dropout", "split"),
+    # other tasks than detection
+    *("overlap_mask", "mask_ratio", "retina_masks", "pose", "kobj", "rle", "angle", "dlog", "dgrad", "dlam"),
+    *("copy_paste", "copy_paste_mode", "auto_augment", "erasing"),
+    # distillation
+    "dis",
+    # validation, prediction, tracking
+    *("save_json", "conf", "iou", "max_det", "quantize", "dnn", "nms", "source", "vid_stride", "stream_buffer"),
+    *("visualize", "augment", "agnostic_nms", "embed", "show", "save_frames", "save_txt", "save_conf", "save_crop"),
+    *("show_labels", "show_conf", "show_boxes", "line_width", "tracker"),
+    # export
+    *("format", "optimize", "dynamic", "simplify", "opset", "workspace"),
+)
+"""Arguments of ultralytics that would change nothing in a training by Treering."""
+
 
 class Training(Block):
     """How one round trains. Everything has a default; see `treering_api.resolve` for what auto becomes."""
@@ -89,21 +120,38 @@ class Training(Block):
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)], Override], Field(max_length=64)
     ] = Field(
         default_factory=dict,
-        description="Free arguments of ultralytics' trainer, such as mosaic: 0.5. Those Treering sets are refused.",
+        description="Arguments of ultralytics' trainer that no field sets, such as mosaic: 0.5. "
+        "All others are refused.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
 
     @field_validator("overrides")
     @classmethod
-    def _refuse_reserved(cls, overrides: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
+    def _refuse_others(cls, overrides: dict[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
         for name in overrides:
-            if name in RESERVED_OVERRIDES:
-                field = RESERVED_OVERRIDES[name]
-                mend = f"Use {field} instead" if field else "Remove it"
-                raise PydanticCustomError(
-                    "reserved", "{name} is set by Treering itself", {"name": name, "mend": mend, "key": name}
-                )
+            if name not in FREE_OVERRIDES:
+                found, mend = _not_free(name)
+                raise PydanticCustomError("reserved", "{found}", {"found": found, "mend": mend, "key": name})
         return overrides
+
+
+def _not_free(name: str) -> tuple[str, str]:
+    """What is wrong with an override that may not stand there, and the mend."""
+    allowed = f"What may stand here: {', '.join(FREE_OVERRIDES)}"
+    if name in RESERVED_OVERRIDES:
+        field = RESERVED_OVERRIDES[name]
+        return f"{name} is set by Treering itself", f"Use {field} instead" if field else "Remove it"
+    if name in IDLE_OVERRIDES:
+        return f"{name} of ultralytics does nothing in a training by Treering", f"Remove it. {allowed}"
+    fields = {key: field for key, field in RESERVED_OVERRIDES.items() if field}
+    close = difflib.get_close_matches(name, (*FREE_OVERRIDES, *fields), n=1)
+    if not close:
+        mend = allowed
+    elif close[0] in fields:
+        mend = f"Use {fields[close[0]]} instead"
+    else:
+        mend = f"Did you mean {close[0]}? {allowed}"
+    return "ultralytics has no such argument", mend
 
 
 class Export(Block):

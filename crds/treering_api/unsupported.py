@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from treering_api.errors import BadSpecError
-from treering_api.spec import Spec
+from treering_api.fields import Block
+from treering_api.rules import camel_path
+from treering_api.spec import Compute, Spec
+
+_ENVIRONMENT = "the AWS_* variables of the environment are used, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_WHY = {
+    "spec.discover": "only a cluster's operator looks for deliveries. List them under spec.increments",
+    "spec.queue": "queues belong to a cluster",
+    "spec.retries": "there is one attempt; run again, and what is done is kept",
+    "spec.ttl": "there is no Job that could stay",
+    "spec.store.certificateAuthority": "what counts is the PEM file given with --certificate-authority",
+    "spec.store.credentialsSecret": _ENVIRONMENT,
+    "spec.store.serviceAccount": _ENVIRONMENT,
+}
+"""What happens instead of what the field asks for, or what to do."""
 
 
 def refuse_unsupported(spec: Spec) -> None:
     """Refuse what would be ignored.
 
     Raises:
-        BadSpecError: the spec asks for merged donors or for several nodes.
+        BadSpecError: the spec asks for merged donors, several nodes or several GPUs.
     """
     if spec.model.donors:
         raise BadSpecError(
@@ -22,18 +36,38 @@ def refuse_unsupported(spec: Spec) -> None:
         raise BadSpecError(
             "spec.compute.nodes",
             f"{spec.compute.nodes} nodes asked for, but this release trains a round in one pod",
-            "Set nodes to 1 and use several GPUs in one pod; multi-node training comes with a later release",
+            "Set nodes to 1; multi-node training comes with a later release",
+        )
+    gpus = spec.compute.gpus
+    if gpus != "auto" and gpus > 1:
+        raise BadSpecError(
+            "spec.compute.gpus",
+            f"{gpus} GPUs asked for, but this release trains on one GPU",
+            "Give 1, 0 or auto; training on several comes with a later release",
         )
 
 
 def notices(spec: Spec) -> tuple[str, ...]:
     """Sentences about what a run on one machine does not act upon; empty where all of the spec counts."""
-    sentences = []
-    if spec.discover is not None:
+    given = {
+        "spec.discover": spec.discover is not None,
+        "spec.queue": spec.queue is not None,
+        "spec.retries": _changed(spec, "retries"),
+        "spec.ttl": spec.ttl is not None,
+        "spec.store.certificateAuthority": spec.store.certificate_authority is not None,
+        "spec.store.credentialsSecret": spec.store.credentials_secret is not None,
+        "spec.store.serviceAccount": spec.store.service_account is not None,
+    }
+    sentences = [f"{field} is not acted upon here: {_WHY[field]}." for field, is_given in given.items() if is_given]
+    pods = [camel_path(name) for name in Compute.model_fields if name != "gpus" and _changed(spec.compute, name)]
+    if pods:
         sentences.append(
-            "spec.discover is not acted upon here: only a cluster's operator looks for deliveries. "
-            "List them under spec.increments."
+            f"spec.compute.{{{', '.join(pods)}}} is not acted upon here: only gpus counts where there are no pods."
         )
-    if spec.queue is not None:
-        sentences.append("spec.queue is not acted upon here: queues belong to a cluster.")
     return tuple(sentences)
+
+
+def _changed(block: Block, name: str) -> bool:
+    """Whether a field has another value than its default."""
+    default = type(block).model_fields[name].get_default(call_default_factory=True, validated_data={})
+    return bool(getattr(block, name) != default)

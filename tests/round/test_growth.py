@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.lines import TestLine, draw_delivery
+from tests.plugins.lines import TINY, TestLine, draw_delivery, expect
 from tests.plugins.s3_servers import S3Bucket
 from tests.round.conftest import Deliveries
+from treering_api import StoreError
 from treering_trainer import api
 from treering_trainer.records import RoundRecord
-from treering_trainer.store import Connection, open_store, push
+from treering_trainer.report.account import box_rows
+from treering_trainer.store import Connection, open_store, push, sha256_of
 
 
 def record_of(line: TestLine, round_number: int) -> RoundRecord:
@@ -34,7 +37,7 @@ def test_two_increments_in_one_run__each_on_top_of_the_last(line: TestLine, deli
     assert second.model is not None
     assert second.model.classes == ("ring", "bark", "leaf")  # the hold-out lists them in another order
     published = {path.name for path in (line.store / "rounds/0002/attempt-1").iterdir()} - {".treering-lock"}
-    about = {"manifest.json", "record.json", "report.html", "memory.json", "val.json"}
+    about = {"manifest.json", "record.json", "report.html", "memory.json", "val.json", "learned.json"}
     assert published == about | {"model.safetensors", "model.json", "model.pt"}
     assert line.run().out.splitlines() == ["oak: up to date: 2 increments learned"]
 
@@ -116,6 +119,149 @@ def test_without_a_holdout_a_share_is_held_back__and_stays_out_of_every_later_ro
     assert len(trained) >= 10
     assert not held & trained
     assert [finding.code for finding in record_of(line, 2).verify.findings if "MeasuredOn" in finding.code]
+
+
+def test_pictures_of_an_earlier_round_never_become_a_measure(line: TestLine, deliveries: Deliveries) -> None:
+    """The memory keeps one of them; the other seven were learned just as well."""
+    assert line.run().code == 0
+    folder = line.store / "rounds/0001/attempt-1"
+    learned = json.loads((folder / "learned.json").read_bytes())["increments"]
+    remembered = {item["sha256"] for item in json.loads((folder / "memory.json").read_bytes())["items"]}
+    assert {name: len(pictures) for name, pictures in learned.items()} == {"w1": 8}
+    images = sorted((deliveries.root / "w1/images/train").iterdir())
+    image = next(path for path in images if sha256_of(path) not in remembered)
+    late, again = line.root / "late", line.root / "w2"
+    shutil.copytree(deliveries.root / "golden", late)
+    shutil.copytree(deliveries.root / "w2", again)
+    holdouts = line.spec["evaluation"]["holdouts"]
+    holdouts.append({"name": "late", "uri": late.as_uri()})
+    line.spec["increments"].append({"name": "w2", "uri": again.as_uri()})
+    (again / "names.json").write_text('["leaf", "bark", "ring"]')
+    for root in (late, again):
+        (root / "images/val").mkdir(parents=True, exist_ok=True)
+        (root / "labels/val").mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, root / "images/val/old.png")
+        (root / "labels/val/old.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    error = line.refused()
+    assert error["exitCode"] == 3
+    assert "late/val/old.png: the same picture as one that was learned with w1" in error["found"]
+    assert "w2/val/old.png: the same picture as one that was learned with w1" in error["found"]
+    (late / "images/val/old.png").unlink()
+    (late / "labels/val/old.txt").unlink()
+    expect(line.refused(), 3, "w2/val/old.png", "was learned with w1", "Take it out of the val split")
+    shutil.rmtree(again / "images/val")
+    shutil.rmtree(again / "labels/val")
+    assert line.run().code == 0
+    learned = json.loads((line.store / "rounds/0002/attempt-3/learned.json").read_bytes())["increments"]
+    assert {name: len(pictures) for name, pictures in learned.items()} == {"w1": 8, "w2": 6}
+
+
+def test_a_model_of_an_older_version_says_nothing_of_what_it_learned(grown: TestLine) -> None:
+    folder = grown.store / "rounds/0001/attempt-1"
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    del manifest["files"]["learned.json"]
+    (folder / "learned.json").unlink()
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    (folder / "manifest.json").write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    lineage = (grown.store / "lineage.json").read_text()
+    model = grown.lineage.current
+    assert model is not None
+    (grown.store / "lineage.json").write_text(lineage.replace(model.digest, digest))
+    assert grown.run().code == 0
+    learned = json.loads((grown.store / "rounds/0002/attempt-1/learned.json").read_bytes())["increments"]
+    assert set(learned) == {"w2"}
+
+
+def test_the_memory_is_counted_in_the_record(grown: TestLine) -> None:
+    answer = grown.run()
+    assert answer.code == 0
+    record = record_of(grown, 2)
+    counts = {count.kind: count for count in record.verify.counts}
+    assert (counts["memory"].images, sum(counts["memory"].boxes.values())) == (1, 1)
+    assert sum(row.memory for row in box_rows(record)) == 1
+    assert grown.lineage.train_images == {"w1": 8, "w2": 6}
+    assert "12 images, 0 quarantined" in answer.err  # 6 delivered and 6 of the hold-out
+
+
+def test_classes_that_nothing_is_measured_on_are_named(grown: TestLine, deliveries: Deliveries) -> None:
+    draw_delivery(grown.root / "small", ("ring",), 4, seed=9, split="val")
+    grown.spec["evaluation"]["holdouts"] = [{"name": "small", "uri": (grown.root / "small").as_uri()}]
+    answer = grown.run()
+    assert answer.code == 0, answer.err
+    told = "no hold-out and no val picture shows bark, leaf: not compared by the gate"
+    assert told in answer.out + answer.err
+    finding = next(item for item in record_of(grown, 2).verify.findings if item.code == "NotMeasured")
+    assert (finding.severity, finding.found) == ("warning", told)
+    assert "to a hold-out" in finding.mend
+
+
+def test_an_old_delivery_with_a_class_nobody_knows(line: TestLine, deliveries: Deliveries) -> None:
+    """Full retraining can't take it up by the way; auto goes on without it."""
+    shutil.copytree(deliveries.root / "w1", line.root / "w1")
+    line.spec["increments"][0]["uri"] = (line.root / "w1").as_uri()
+    assert line.run().code == 0
+    (line.root / "w1/names.json").write_text('["ring", "root"]')
+    line.spec["increments"].append({"name": "w2", "uri": deliveries.uri("w2")})
+    line.spec["strategy"] = "full"
+    expect(line.refused(), 3, "w1", "it now shows root, unknown to the line", "Restore the delivery")
+    line.spec["strategy"] = "auto"
+    line.spec["policies"] = {"replay": {"ratio": 1.0}}
+    assert line.run().code == 0
+    assert record_of(line, 2).analyse.strategy == "incremental"
+    assert "it now shows root" in record_of(line, 2).analyse.reason
+
+
+def test_base_weights_with_a_blank_in_their_name__and_replaced_before_the_round_ended(line: TestLine) -> None:
+    base = line.root / "my tiny.yaml"
+    base.write_text(TINY)
+    line.spec["model"]["base"] = base.as_uri()
+    assert "%20" in line.spec["model"]["base"]
+    stop_before(line, "evaluate")
+    base.write_text(TINY.replace("0.0625", "0.1250"))
+    stages: list[str] = []
+    stop_before(line, "evaluate", stages)
+    assert "trained" in stages
+    stages.clear()
+    stop_before(line, "evaluate", stages)
+    assert stages == []
+
+
+def stop_before(line: TestLine, stage: str, seen: list[str] | None = None) -> None:
+    """Run the line up to a stage; notes in `seen` whether it trained."""
+    from treering_trainer.progress import EpochFinished, Event, StageStarted
+
+    def observer(event: Event) -> None:
+        if isinstance(event, EpochFinished) and seen is not None:
+            seen.append("trained")
+        if isinstance(event, StageStarted) and event.stage == stage:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.run(line.resource, workdir=line.work, observer=observer)
+
+
+@pytest.mark.parametrize("name", ["record.json", "report.html"])
+def test_an_exported_page_or_record_that_was_damaged_is_not_published(line: TestLine, name: str) -> None:
+    from treering_trainer.progress import Event, StageStarted
+
+    def observer(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "publish":
+            path = next(line.work.glob(f"rounds/*/export/{name}"))
+            path.write_bytes(path.read_bytes() + b" ")
+
+    with pytest.raises(StoreError, match=name):
+        api.run(line.resource, workdir=line.work, observer=observer)
+    assert not (line.store / "lineage.json").exists()
+    assert line.run().code == 0  # the next try describes the round anew
+
+
+def test_half_precision_on_a_cpu__is_said_and_recorded_as_what_it_is(line: TestLine) -> None:
+    line.spec["training"]["precision"] = "bf16"
+    answer = line.run()
+    assert answer.code == 0, answer.err
+    assert "bf16 was asked for, a CPU trains in fp32" in " ".join((answer.out + answer.err).split())
+    assert record_of(line, 1).settings["precision"] == "fp32"
 
 
 def watch_training(line: TestLine, trained: set[str]) -> None:

@@ -47,7 +47,8 @@ def test_hold__waits_for_a_person_and_goes_on_after_an_edit(grown: TestLine) -> 
     assert "Round 2 was rejected" in grown.call("status", "--json").data["held"]
     gate(grown, onReject="hold")
     assert grown.run().code == 0
-    assert grown.lineage.rounds[-1].reason
+    assert grown.lineage.rounds[-1].reason == "spec.strategy is incremental"
+    assert grown.lineage.held is None
     assert grown.lineage.learned == ("w1", "w2")
 
 

@@ -97,7 +97,7 @@ def run(
     stop = StopRequest()
     with stop_on_signals(stop):
         heard = Observers(observer or Lines())  # whose failure must not be the round's
-        return run_line(load(source), Setting(workdir, certificate_authority, None, heard, stop))
+        return run_line(load(source), Setting(workdir, certificate_authority, heard, stop))
 
 
 def validate(source: LineSource) -> IncrementalTrain:
@@ -112,15 +112,22 @@ def validate(source: LineSource) -> IncrementalTrain:
 
 
 def inspect(
-    source: LineSource, *, workdir: Path | None = None, certificate_authority: Path | None = None
+    source: LineSource,
+    *,
+    workdir: Path | None = None,
+    observer: Observer | None = None,
+    certificate_authority: Path | None = None,
 ) -> Inspection:
     """Pull and check every delivery that is to be learned, and the hold-outs; nothing is trained or published.
 
-    What was seen is returned; its `enforce()` raises the `BadDataError` that a round would raise.
+    What was seen is returned; its `enforce()` raises the error that a round would raise.
+
+    Args:
+        observer: hears of the progress; None: nobody does.
     """
     from treering_trainer.inspection import inspect as look
 
-    return look(validate(source), workdir, certificate_authority)
+    return look(validate(source), workdir, certificate_authority, observer)
 
 
 def plan(source: LineSource, *, certificate_authority: Path | None = None) -> RoundPlan | Rollback | Waiting:

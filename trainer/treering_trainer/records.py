@@ -10,6 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+NOT_MEASURED = "NotMeasured"
+"""Code of the finding that names classes which no evaluation set shows."""
+
 
 class Record(BaseModel):
     """Base of every record: frozen, closed, JSON both ways."""

@@ -47,12 +47,10 @@ class Setting:
     Args:
         folder: the line's work folder; None takes `default_folder`.
         certificate_authority: PEM file for the store's TLS, if it is not the system's.
-        threads: processors that may be used; None takes all that this process has.
     """
 
     folder: Path | None = None
     certificate_authority: Path | None = None
-    threads: int | None = None
     observer: Observer = field(default_factory=Observers)
     stop: StopRequest = field(default_factory=StopRequest)
 
@@ -152,7 +150,7 @@ def workbench(
         shared=folder,
         connection=connect(plan.spec, setting.certificate_authority),
         device=device,
-        threads=setting.threads or available_processors(),
+        threads=available_processors(),
         observer=setting.observer,
         stop=setting.stop,
     )

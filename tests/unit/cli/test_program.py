@@ -114,6 +114,74 @@ def test_internal_error__is_named_and_debug_shows_the_traceback(
     assert "Traceback" in capsys.readouterr().err
 
 
+# round ---------------------------------------------------------------------------------------------------------------
+
+
+def test_round__refuses_a_result_that_can_not_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = tmp_path / "no" / "result.json"
+    assert run_app(["round", str(tmp_path / "no-plan.json"), "--result", str(absent)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"--result {absent} can't be written: No such file or directory" in told
+
+
+def test_round__a_result_that_turns_unwritable_hides_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert run_app(["round", str(tmp_path / "no-plan.json"), "--result", str(tmp_path / "result.json")]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "can't be written to" in told
+    assert "the plan can't be read" in told
+
+
+def test_round__a_failed_one_leaves_its_result(tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    assert run_app(["round", str(tmp_path / "no-plan.json"), "--result", str(result)]) == 2
+    assert "the plan can't be read" in json.loads(result.read_text())["message"]
+
+
+# validate --data -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def oak(tmp_path: Path) -> Path:
+    """A line with one delivery of six pictures."""
+    data = draw_delivery(tmp_path / "w1", ("ring", "bark"), 6, seed=1)
+    text = LINE.replace("file:///deliveries/w1", data.as_uri()).replace("file:///lines", tmp_path.as_uri())
+    path = tmp_path / "line.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_validate_data__shows_progress_and_notes(oak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["validate", str(oak), "--data", "--workdir", str(tmp_path / "work")]) == 0
+    seen = capsys.readouterr()
+    assert "fetch: started (1 of 2)" in seen.err
+    assert "verify: done" in seen.err
+    assert "note: spec.queue is not acted upon here" in seen.out
+    assert "and its data are valid" in seen.out
+
+
+def test_validate_data__json_is_all_there_is(oak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["validate", str(oak), "--data", "--json", "--workdir", str(tmp_path / "work")]) == 0
+    seen = capsys.readouterr()
+    assert json.loads(seen.out)["counts"][0]["dataset"] == "w1"
+    assert seen.err == ""
+
+
+def test_validate_data__refuses_what_a_round_could_not_measure(
+    oak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oak.write_text(oak.read_text() + "  evaluation: {valFraction: 0}\n")
+    assert run_app(["validate", str(oak), "--data", "--workdir", str(tmp_path / "work")]) == 2
+    seen = capsys.readouterr()
+    assert "ring 3" in seen.out
+    assert "there is nothing to compare models on" in " ".join(seen.err.split())
+
+
 # init ----------------------------------------------------------------------------------------------------------------
 
 

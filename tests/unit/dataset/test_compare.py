@@ -101,3 +101,34 @@ def test_cross_check__one_picture_measured_twice_is_fine(new_sample: NewSample, 
     increment = new_dataset("w47", val=(new_sample("a", "1", 0, "val"),))
     holdout = new_dataset("golden", "holdout", val=(new_sample("g", "1", 0, "val"),))
     assert cross_check([increment], [holdout], None, SETTINGS) == ()
+
+
+def test_cross_check__learned_before(new_sample: NewSample, new_dataset: NewDataSet, only: Only) -> None:
+    """The memory has the same picture: the increment that it came with says more."""
+    before = new_dataset("w46", train=(new_sample("x", "1", 0), new_sample("y", "2", FAR)))
+    memory = new_dataset("memory", "memory", train=(new_sample("m", "1", 0),))
+    new = new_dataset("w48", train=(new_sample("c", "5", 0xFFFF),), val=(new_sample("v", "2", FAR, "val"),))
+    holdout = new_dataset("golden", "holdout", val=(new_sample("g", "1", 0, "val"),))
+    findings = cross_check([new], [holdout], memory, SETTINGS, [before])
+    leak, val = only(findings, "HoldoutInTrain"), only(findings, "ValInTrain")
+    assert leak.found == "the same picture as one that was learned with w46"
+    assert leak.mend.startswith("Take it out of the hold-out")
+    assert (val.where, val.found) == ("w48/val/v.jpg", "the same picture as one that was learned with w46")
+    assert len(findings) == 2
+
+
+def test_cross_check__looks_like_one_learned_before(new_sample: NewSample, new_dataset: NewDataSet, only: Only) -> None:
+    before = new_dataset("w46", train=(new_sample("x", "1", 0b1),))
+    holdout = new_dataset("golden", "holdout", val=(new_sample("g", "2", 0, "val"),))
+    finding = only(cross_check([], [holdout], None, SETTINGS, [before]), "NearDuplicate")
+    assert finding.found == "looks like a picture learned with w46 (1 of 64 bits differ), trained on"
+
+
+def test_cross_check__an_earlier_val_is_set_beside_new_pictures_alone(
+    new_sample: NewSample, new_dataset: NewDataSet, only: Only
+) -> None:
+    before = new_dataset("w46", train=(new_sample("x", "1", 0),))
+    kept = new_dataset("w46", val=(new_sample("v", "2", 0, "val"),))
+    assert cross_check([], [kept], None, SETTINGS, [before]) == ()
+    new = new_dataset("w48", train=(new_sample("c", "3", 0),))
+    assert "w48/train/c.jpg" in only(cross_check([new], [kept], None, SETTINGS, [before]), "NearDuplicate").found

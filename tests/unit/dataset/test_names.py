@@ -130,6 +130,15 @@ def test_unite__class_renamed(new_dataset: NewDataSet, spelling: str) -> None:
     assert f'classes: {{"{spelling}": "stop_sign"}}' in caught.value.mend
 
 
+def test_class_maps__are_named_by_the_field_of_the_data_set(new_dataset: NewDataSet) -> None:
+    with pytest.raises(BadDataError) as caught:
+        unite(("ring",), new_dataset("golden", "holdout", names=("Ring",)))
+    assert "at this hold-out in spec.evaluation.holdouts" in caught.value.mend
+    assert "spec.increments" not in caught.value.mend
+    with pytest.raises(BadDataError, match=r"its map is spec\.evaluation\.holdouts\[\]\.classes"):
+        renamed(("ring",), {"rang": "ring"}, "golden", "holdout")
+
+
 def test_unite__other_numbers_are_other_classes(new_dataset: NewDataSet) -> None:
     assert unite(("a 11",), new_dataset("w48", names=("a 1 1", "a11"))) == ("a 11", "a 1 1", "a11")
 

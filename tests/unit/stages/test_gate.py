@@ -60,7 +60,7 @@ OLD = {"ace": 0.8, "king": 0.6}
         ),
         pytest.param({**OLD, "jack": 0.5}, {"min_gain": 0.5}, True, "Accepted", id="gain-reached"),
         pytest.param(
-            {"ace": 0.8, "king": 0.7}, {"min_gain": 0.04}, True, "the known classes gain 5.0 points", id="gain-of-known"
+            {"ace": 0.8, "king": 0.6}, {"min_gain": 0.5}, True, "the old classes kept", id="no-gain-without-new-classes"
         ),
         pytest.param(OLD, {"class_floor": {"king": 0.7}}, False, "king: mAP50 0.600, its floor is 0.700", id="floor"),
         pytest.param(OLD, {"class_floor": {"queen": 0.7}}, True, "Accepted", id="floor-of-a-class-to-come"),
@@ -80,6 +80,12 @@ def test_judge__of_a_first_round_asks_nothing_by_default() -> None:
     verdict, checks, words = judge(evaluated({}, {"ace": 0.1}), Gate())
     assert (verdict, checks) == (True, ())
     assert "first model" in words
+
+
+def test_judge__min_gain_says_nothing_of_known_classes() -> None:
+    assert "minGain" not in [check.rule for check in judge(evaluated(OLD, OLD), Gate(min_gain=0.5))[1]]
+    _, checks, _ = judge(evaluated(OLD, {**OLD, "jack": 0.6}), Gate(min_gain=0.5))
+    assert [check.measured for check in checks if check.rule == "minGain"] == [0.6]
 
 
 def test_judge__of_a_first_round_with_a_floor() -> None:

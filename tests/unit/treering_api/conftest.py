@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from treering_api.load import parse
 from treering_api.schema import inlined_schema
 from treering_api.spec import Spec
+from treering_api.training import FREE_OVERRIDES
 
 SHORT = """\
 apiVersion: treering.dev/v1alpha1
@@ -43,7 +45,12 @@ def short_spec() -> Spec:
 @pytest.fixture(scope="session")
 def spec_data() -> SearchStrategy[dict[str, Any]]:
     """Plain data of specs that keep every bound of a single field; cross-field rules may be broken."""
-    strategy: SearchStrategy[dict[str, Any]] = _values(inlined_schema()["properties"]["spec"])
+    schema = copy.deepcopy(inlined_schema()["properties"]["spec"])
+    overrides = schema["properties"]["training"]["properties"]["overrides"]["patternProperties"]
+    (entry,) = overrides.values()
+    overrides.clear()
+    overrides[f"^({'|'.join(FREE_OVERRIDES)})$"] = entry  # no schema in Kubernetes can list the keys of a mapping
+    strategy: SearchStrategy[dict[str, Any]] = _values(schema)
     return strategy
 
 

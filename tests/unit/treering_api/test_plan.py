@@ -239,6 +239,38 @@ def test_roll_back__follows_parents_not_numbers(short_spec: Spec) -> None:
     assert roll_back(lineage, 3).learned == ("2026-w47", "new")
 
 
+def test_roll_back__can_be_undone(short_spec: Spec) -> None:
+    lineage = grown(short_spec, "published", "published")
+    forward = roll_back(roll_back(lineage, 1), 2)
+    assert forward == lineage
+    assert outstanding(short_spec, forward) == ()
+
+
+def test_roll_back__can_be_undone_past_a_skipped_one(short_spec: Spec) -> None:
+    spec = with_increments(short_spec, W47, W48, NEW)
+    lineage = grown(spec, "published", "rejected", "published")
+    assert roll_back(lineage, 1).skipped == ()
+    forward = roll_back(roll_back(lineage, 1), 3)
+    assert (forward.learned, forward.skipped) == (("2026-w47", "new"), ("2026-w48",))
+    assert forward == Lineage.model_validate_json(lineage.model_dump_json())
+
+
+def test_roll_back__what_was_skipped_on_another_branch_stays_there(short_spec: Spec) -> None:
+    back = roll_back(grown(short_spec, "published", "rejected"), 1)
+    branched = finish(back, planned(short_spec, back), "published")
+    assert roll_back(roll_back(branched, 1), 3) == branched
+    assert (branched.learned, branched.skipped) == (("2026-w47", "2026-w48"), ())
+
+
+def test_roll_back__of_a_lineage_that_kept_less(short_spec: Spec) -> None:
+    data = grown(short_spec, "published", "published").model_dump(mode="json", by_alias=True)
+    for summary in data["rounds"]:
+        del summary["settled"], summary["settledAfter"]
+    old = Lineage.model_validate(data)
+    assert roll_back(old, 2).learned == ("2026-w47", "2026-w48")
+    assert roll_back(old, 1).learned == ("2026-w47",)
+
+
 @pytest.mark.parametrize("to", [2, 7], ids=["rejected", "never-ran"])
 def test_roll_back__round_without_a_model(short_spec: Spec, to: int) -> None:
     with pytest.raises(BadSpecError, match="Published rounds are: 1") as caught:

@@ -11,10 +11,10 @@ from treering_api.spec import Policies, Replay, Training
 @pytest.mark.parametrize(
     ("strategy", "new_classes", "from_scratch", "epochs", "learning_rate"),
     [
-        pytest.param("full", True, True, 100, 2e-3, id="from-scratch"),
-        pytest.param("full", True, False, 20, 2e-3, id="full"),
-        pytest.param("incremental", True, False, 14, 2e-3, id="new-classes"),
-        pytest.param("incremental", False, False, 10, 2e-4, id="more-of-the-same"),
+        pytest.param("full", True, True, 100, 1e-3, id="from-scratch"),
+        pytest.param("full", True, False, 20, 1e-3, id="full"),
+        pytest.param("incremental", True, False, 14, 1e-3, id="new-classes"),
+        pytest.param("incremental", False, False, 10, 1e-4, id="more-of-the-same"),
     ],
 )
 def test_resolve_training__defaults(
@@ -30,8 +30,8 @@ def test_resolve_training__defaults(
 @pytest.mark.parametrize(
     ("training", "learning_rate"),
     [
-        pytest.param(Training(batch=32), 4e-3, id="linear-in-the-batch"),
-        pytest.param(Training(batch=8), 1e-3, id="smaller-batch"),
+        pytest.param(Training(batch=32), 2e-3, id="linear-in-the-batch"),
+        pytest.param(Training(batch=8), 5e-4, id="smaller-batch"),
         pytest.param(Training(optimizer="SGD"), 1e-2, id="another-optimizer"),
         pytest.param(Training(batch=64, learning_rate=0.005), 0.005, id="given-is-not-scaled"),
     ],

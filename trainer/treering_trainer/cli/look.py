@@ -5,11 +5,13 @@ torch is not loaded here, except by `validate --data`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from treering_api import Rollback, RoundPlan, RoundSummary, Waiting, notices
+from treering_trainer.cli.drawing import drawn
 from treering_trainer.cli.options import AsJson, CertificateAuthority, SpecFile, Workdir
 from treering_trainer.cli.tables import (
     describe_step,
@@ -20,6 +22,9 @@ from treering_trainer.cli.tables import (
     print_status,
     print_text,
 )
+
+if TYPE_CHECKING:
+    from treering_trainer.inspection import Inspection
 
 
 def validate(
@@ -34,24 +39,25 @@ def validate(
 
     resource = api.validate(spec)
     remarks = notices(resource.spec)
-    if not data:
-        if as_json:
-            print_json({"valid": True, "line": resource.metadata.name, "notices": remarks})
-            return 0
-        names = ", ".join(increment.name for increment in resource.spec.increments) or "none listed"
-        print_text(f"{spec} is valid: the line {resource.metadata.name}, increments {names}")
+    if not as_json:
         for remark in remarks:
             print_text(f"note: {remark}")
-        print_text("The data was not looked at; --data does that.")
-        return 0
-    report = api.inspect(resource, workdir=workdir, certificate_authority=certificate_authority)
+    if data:
+        with nullcontext() if as_json else drawn() as observer:
+            report = api.inspect(
+                resource, workdir=workdir, observer=observer, certificate_authority=certificate_authority
+            )
+        _show_inspection(report, remarks, as_json)
+        report.enforce()
     if as_json:
-        print_json(report.model_dump(mode="json", exclude={"settings"}))
-    else:
-        print_inspection(report)
-    report.enforce()
-    if not as_json:
+        if not data:
+            print_json({"valid": True, "line": resource.metadata.name, "notices": remarks})
+    elif data:
         print_text(f"{spec} and its data are valid")
+    else:
+        names = ", ".join(increment.name for increment in resource.spec.increments) or "none listed"
+        print_text(f"{spec} is valid: the line {resource.metadata.name}, increments {names}")
+        print_text("The data was not looked at; --data does that.")
     return 0
 
 
@@ -122,6 +128,14 @@ def history(spec: SpecFile, certificate_authority: CertificateAuthority = None, 
     else:
         print_text("no round has finished yet")
     return 0
+
+
+def _show_inspection(report: Inspection, remarks: tuple[str, ...], as_json: bool) -> None:
+    if not as_json:
+        print_inspection(report)
+        return
+    counts, findings = ([item.model_dump(mode="json") for item in items] for items in (report.counts, report.findings))
+    print_json({"counts": counts, "findings": findings, "notices": remarks})
 
 
 def _step_data(step: RoundPlan | Rollback | Waiting) -> dict[str, Any]:

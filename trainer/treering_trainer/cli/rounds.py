@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from treering_api import BadSpecError, ExitCode, RoundPlan, RoundResult, RoundSummary, TreeringError
+from treering_trainer.cli.drawing import drawn
 from treering_trainer.cli.options import AsJson, CertificateAuthority, Listen, SpecFile, Workdir
 from treering_trainer.cli.tables import print_json, print_rounds, print_text
 
@@ -41,7 +41,7 @@ def run(
     with _watched(as_json, listen) as (observers, stop):
         from treering_trainer.run import Setting, run_line
 
-        done = run_line(resource, Setting(workdir, certificate_authority, None, observers, stop))
+        done = run_line(resource, Setting(workdir, certificate_authority, observers, stop))
     if as_json:
         print_json({"event": "LineWaiting", "reason": done.waiting.reason, "code": done.waiting.code})
     else:
@@ -62,6 +62,8 @@ def run_one(
     as_json: AsJson = False,
 ) -> int:
     """Run the one round of a plan: what a trainer pod does."""
+    if result is not None:
+        _refuse_unwritable(result)
     place = _Place()
     outcome = RoundResult(exit_code=ExitCode.INTERNAL, line="unknown", round=0, attempt=0)
     try:
@@ -71,14 +73,14 @@ def run_one(
             from treering_trainer.run import Setting, run_plan
 
             observers.add(place)
-            summary = run_plan(loaded, Setting(workdir, certificate_authority, None, observers, stop))
+            summary = run_plan(loaded, Setting(workdir, certificate_authority, observers, stop))
         outcome = summarise(loaded, summary)
     except BaseException as error:
         outcome = _failed(outcome, place, error)
         raise
     finally:
         if result is not None:
-            result.write_text(outcome.to_message())
+            _leave(outcome, result)
     return int(outcome.exit_code)
 
 
@@ -120,6 +122,23 @@ def _failed(outcome: RoundResult, place: _Place, error: BaseException) -> RoundR
     return outcome.model_copy(update=update)
 
 
+def _refuse_unwritable(result: Path) -> None:
+    """Before hours of work: whether its result can be left where it is asked for."""
+    try:
+        result.open("a").close()  # appending leaves what is there
+    except OSError as error:
+        found = f"{result} can't be written: {error.strerror}"
+        raise BadSpecError("--result", found, "Give a file in a folder that is there and may be written to.") from error
+
+
+def _leave(outcome: RoundResult, result: Path) -> None:
+    """Write the result; never raises, for the round's own error must be the one that is seen."""
+    try:
+        result.write_text(outcome.to_message())
+    except OSError as error:
+        typer.echo(f"The round's result can't be written to {result}: {error.strerror}", err=True)
+
+
 class _Place:
     """Remembers where a round is, for the result of one that fails."""
 
@@ -137,25 +156,11 @@ class _Place:
 @contextmanager
 def _watched(as_json: bool, listen: str | None) -> Iterator[tuple[Observers, StopRequest]]:
     from treering_trainer.engine.stop import StopRequest, stop_on_signals
-    from treering_trainer.progress import (
-        Bars,
-        JsonLines,
-        Lines,
-        Message,
-        Observers,
-        ProgressServer,
-        ProgressState,
-        can_draw,
-    )
+    from treering_trainer.progress import JsonLines, Message, Observers, ProgressServer, ProgressState
 
     stop, observers = StopRequest(), Observers()
     with ExitStack() as stack:
-        if as_json:
-            observers.add(JsonLines(sys.stdout))
-        elif can_draw(console := Console(stderr=True)):
-            observers.add(stack.enter_context(Bars(console)))
-        else:
-            observers.add(Lines())
+        observers.add(JsonLines(sys.stdout) if as_json else stack.enter_context(drawn()))
         if listen is not None:
             state = ProgressState()
             observers.add(state)

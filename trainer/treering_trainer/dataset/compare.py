@@ -20,51 +20,71 @@ from treering_trainer.records import Finding
 
 @dataclass(frozen=True, eq=False)
 class _Item:
-    """A sample and whose it is."""
+    """A sample and whose it is; of one that was learned in an earlier round only digests are left."""
 
     dataset: DataSet
     sample: Sample
+    earlier: bool = False
 
     @property
     def where(self) -> str:
         """Its address in findings; a hold-out's folder may be train or test though it counts as val."""
+        if self.earlier:
+            return f"a picture learned with {self.dataset.name}"
         folder = self.sample.image.parent.name
         return place(self.dataset.name, folder if folder in FOLDERS else "", self.sample.image.name)
 
 
 def cross_check(
-    increments: Sequence[DataSet], holdouts: Sequence[DataSet], memory: DataSet | None, settings: Verification
+    increments: Sequence[DataSet],
+    holdouts: Sequence[DataSet],
+    memory: DataSet | None,
+    settings: Verification,
+    learned_before: Sequence[DataSet] = (),
 ) -> tuple[Finding, ...]:
     """Compare the train pictures of increments and memory with all val pictures, and among themselves.
+
+    Those of `learned_before`, by increment, are in the model already and are compared with val pictures alone; an
+    earlier increment's val, given among the hold-outs, is not called alike to them in every round anew.
 
     Findings: `HoldoutInTrain` and `ValInTrain` (errors, each naming both files); `NearDuplicate` (warning, one for each
     val picture that has a look-alike in train); `DeliveredAgain`, `MemoryOverlap` and `NearDuplicatesInTrain` (info,
     one for each data set). At most some twenty of each, and the number of the others.
     """
-    learned = [_Item(dataset, sample) for dataset in _with_memory(increments, memory) for sample in dataset.train]
+    learned = [_Item(dataset, sample) for dataset in increments for sample in dataset.train]
+    learned += [_Item(dataset, sample, earlier=True) for dataset in learned_before for sample in dataset.train]
+    known = {item.sample.sha256 for item in learned}
+    remembered = memory.train if memory is not None else ()
+    learned += [_Item(memory, sample) for sample in remembered if memory is not None and sample.sha256 not in known]
     measured = [_Item(dataset, sample) for dataset in (*increments, *holdouts) for sample in dataset.val]
     first: dict[str, _Item] = {}
     for item in learned:
         first.setdefault(item.sample.sha256, item)
     leaks = [_leak(item, first[item.sample.sha256]) for item in measured if item.sample.sha256 in first]
     clean = [item for item in measured if item.sample.sha256 not in first]
-    findings = [*leaks, *_look_alikes(clean, learned, settings.near_duplicate_bits)]
+    settled = {id(dataset) for dataset in holdouts if dataset.kind == "increment"}  # set beside the older ones already
+    fresh = [item for item in clean if id(item.dataset) not in settled]
+    findings = [*leaks, *_look_alikes(fresh, learned, settings.near_duplicate_bits)]
+    old, now = [item for item in clean if id(item.dataset) in settled], [item for item in learned if not item.earlier]
+    findings += _look_alikes(old, now, settings.near_duplicate_bits)
     findings += [*_delivered_again(increments), *_memory_overlap(increments, memory)]
     findings += [found for dataset in increments for found in _twins(dataset, settings.near_duplicate_bits)]
     return bounded(findings, "all data sets")
 
 
-def _with_memory(increments: Sequence[DataSet], memory: DataSet | None) -> tuple[DataSet, ...]:
-    return (*increments, memory) if memory is not None else tuple(increments)
-
-
 def _leak(measured: _Item, learned: _Item) -> Finding:
     found = f"the same picture as {learned.where}, which is trained on"
     if measured.dataset.kind == "holdout":
+        code = "HoldoutInTrain"
         mend = "A hold-out never enters training: take it out of the train split, or out of the hold-out."
-        return _finding("error", "HoldoutInTrain", measured.where, found, mend)
-    mend = "Keep it in one of the two splits: a score on pictures that were learned says nothing."
-    return _finding("error", "ValInTrain", measured.where, found, mend)
+    else:
+        code = "ValInTrain"
+        mend = "Keep it in one of the two splits: a score on pictures that were learned says nothing."
+    if learned.earlier:
+        found = f"the same picture as one that was learned with {learned.dataset.name}"
+        split = "the hold-out" if measured.dataset.kind == "holdout" else "the val split"
+        mend = f"Take it out of {split}: a score on pictures that were learned says nothing."
+    return _finding("error", code, measured.where, found, mend)
 
 
 def _look_alikes(measured: list[_Item], learned: list[_Item], max_bits: int) -> list[Finding]:

@@ -19,7 +19,7 @@ import yaml
 
 from treering_api.errors import BadDataError
 from treering_trainer.dataset.layout import NAMES_FILES
-from treering_trainer.dataset.samples import Boxes, DataSet
+from treering_trainer.dataset.samples import Boxes, DataSet, Kind
 
 MAX_NAME_CHARACTERS = 100
 MAX_FILE_BYTES = 1024 * 1024
@@ -48,7 +48,7 @@ def read_names(root: Path, dataset: str) -> tuple[str, ...]:
     return names
 
 
-def renamed(names: Sequence[str], rename: Mapping[str, str], dataset: str) -> tuple[str, ...]:
+def renamed(names: Sequence[str], rename: Mapping[str, str], dataset: str, kind: Kind = "increment") -> tuple[str, ...]:
     """Names in the line's words, one for each of `names`; two that get the same word stand for one class.
 
     Raises:
@@ -58,7 +58,7 @@ def renamed(names: Sequence[str], rename: Mapping[str, str], dataset: str) -> tu
         if old not in names:
             near = difflib.get_close_matches(old, names, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
-            mend = f"{hint}The delivery names {', '.join(map(repr, names))}; its map is spec.increments[].classes."
+            mend = f"{hint}The delivery names {', '.join(map(repr, names))}; its map is {_map_field(kind)}."
             raise BadDataError(f"{dataset}/classes", f"renames {old!r}, a class that the delivery does not have", mend)
     return tuple(rename.get(name, name) for name in names)
 
@@ -77,7 +77,7 @@ def unite(known: Sequence[str], *datasets: DataSet) -> tuple[str, ...]:
             if name in union:
                 continue
             if (other := spelling.get(normalised(name))) is not None:
-                raise _class_renamed(dataset.name, name, other)
+                raise _class_renamed(dataset, name, other)
             union.append(name)
             spelling[normalised(name)] = name
     return tuple(union)
@@ -107,11 +107,17 @@ def normalised(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
-def _class_renamed(dataset: str, name: str, other: str) -> BadDataError:
+def _map_field(kind: Kind) -> str:
+    return "spec.evaluation.holdouts[].classes" if kind == "holdout" else "spec.increments[].classes"
+
+
+def _class_renamed(dataset: DataSet, name: str, other: str) -> BadDataError:
     found = f"class renamed: {name!r} here, {other!r} in the line, spelled differently"
     mapping = json.dumps({name: other}, ensure_ascii=False)
-    mend = f"Set `classes: {mapping}` at this increment in spec.increments, or correct the delivery's class names."
-    return BadDataError(dataset, found, mend)
+    what = "hold-out" if dataset.kind == "holdout" else "increment"
+    field = _map_field(dataset.kind).partition("[")[0]
+    mend = f"Set `classes: {mapping}` at this {what} in {field}, or correct the delivery's class names."
+    return BadDataError(dataset.name, found, mend)
 
 
 def _read_file(path: Path, where: str) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def read_dataset(
     if not layout.folders and kind != "memory":
         return tally.checked(())  # most likely a wrong URI: that the names are missing too would only distract
     try:
-        classes = _classes(renamed(read_names(root, name), rename, name))
+        classes = _classes(renamed(read_names(root, name), rename, name, kind))
     except BadDataError as error:
         tally.refuse("BadClassNames", error)
         return tally.checked(())

@@ -53,14 +53,15 @@ class StageTime:
 
 
 def box_rows(record: RoundRecord) -> tuple[BoxRow, ...]:
-    """One row per class of the union, in head order."""
+    """One row per class of the union, in head order; a memory that was not trained on (full rounds) counts nothing."""
     counts = record.verify.counts
+    memory = [count for count in counts if count.kind == "memory"] if record.prepare.memory_images else []
     return tuple(
         BoxRow(
             index=index,
             name=name,
             train=_boxes(name, (count for count in counts if (count.kind, count.split) == ("increment", "train"))),
-            memory=_boxes(name, (count for count in counts if (count.kind, count.split) == ("memory", "train"))),
+            memory=_boxes(name, memory),
             pseudo=record.prepare.pseudo_labels.get(name, 0),
             val=_boxes(name, (count for count in counts if count.kind != "holdout" and count.split == "val")),
             holdout=_boxes(name, (count for count in counts if count.kind == "holdout")),

@@ -17,7 +17,7 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.stages.fetch import base_path
-from treering_trainer.stages.train import settle
+from treering_trainer.stages.train import settle, used_precision
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import sha256_of
 from treering_trainer.version import VERSION
@@ -62,7 +62,7 @@ def settings(bench: Workbench) -> dict[str, str]:
         "batch": str(used.batch),
         "learning rate": f"{used.learning_rate:g}",
         "optimizer": used.optimizer,
-        "precision": used.precision,
+        "precision": used_precision(bench),
         "device": train.device,
         "image size": str(plan.spec.model.image_size),
         **_start(bench),

@@ -12,7 +12,7 @@ from treering_api import BadDataError
 from treering_trainer.dataset import DataSet, cross_check, enforce
 from treering_trainer.policies.replay import memory_size
 from treering_trainer.records import AnalyseRecord
-from treering_trainer.stages.classes import class_union
+from treering_trainer.stages.classes import boxed_classes, class_union
 from treering_trainer.stages.fetch import fetch_for_full, increment_sources
 from treering_trainer.stages.shelf import load_datasets, save_datasets
 from treering_trainer.stages.verify import read_source, remembered_datasets, verified_path
@@ -80,11 +80,23 @@ def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:
     history = [item.dataset for item in checked]
     holdouts = [dataset for dataset in datasets if dataset.kind == "holdout"]
     settings = bench.plan.spec.verification
+    _refuse_strange_classes(history, class_union(bench.plan.known_classes, datasets))
     findings = [finding for item in checked for finding in item.findings]
     findings += cross_check(history, holdouts, None, settings)
     enforce([count for item in checked for count in item.counts], findings, settings)
     measured = {sample.sha256 for item in (*datasets, *remembered_datasets(bench)) for sample in item.val}
     save_datasets(history_path(bench), [_without(dataset, measured) for dataset in history])
+
+
+def _refuse_strange_classes(history: Sequence[DataSet], names: Sequence[str]) -> None:
+    """An old delivery may have changed since it was learned; a class that came in this way has no place in the head."""
+    for dataset in history:
+        if strange := sorted(boxed_classes(dataset) - set(names)):
+            raise BadDataError(
+                dataset.name,
+                f"learned before, it now shows {', '.join(strange[:8])}, unknown to the line and to this round",
+                "Restore the delivery as it was learned, and deliver new labels as an increment of their own",
+            )
 
 
 def _without(dataset: DataSet, measured: set[str]) -> DataSet:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from treering_trainer.dataset import Sample
-from treering_trainer.memory import Memory, MemoryItem
+from treering_trainer.memory import Learned, Memory, MemoryItem
 from treering_trainer.policies.interface import Keepsakes, Policy
 from treering_trainer.records import (
     AnalyseRecord,
@@ -21,8 +21,9 @@ from treering_trainer.records import (
 )
 from treering_trainer.report import render_round
 from treering_trainer.stages.account import round_record
+from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import labelled_classes
-from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, read_memory
+from treering_trainer.stages.fetch import LEARNED, MEMORY, VAL, current_folder, read_learned, read_memory
 from treering_trainer.stages.models import candidate_detector
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.shelf import load_datasets, load_training
@@ -50,6 +51,7 @@ def export(bench: Workbench) -> ExportRecord:
         memory, relabelled = _remember(bench, detector)
         write_atomic(folder / MEMORY, memory.model_dump_json().encode())
         write_atomic(folder / VAL, _val_bank(bench).model_dump_json().encode())
+        write_atomic(folder / LEARNED, _learned(bench).model_dump_json().encode())
         differences = _export_model(bench, detector, folder)
     describe_round(bench)
     files = {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder)}
@@ -149,6 +151,15 @@ def _val_bank(bench: Workbench) -> Memory:
         for sample in dataset.val
     ]
     return Memory(items=(*kept, *fresh))
+
+
+def _learned(bench: Workbench) -> Learned:
+    """Every picture that the candidate or a model before it was trained on."""
+    before = Learned() if isinstance(bench.plan.base, str) else read_learned(current_folder(bench))
+    full = bench.record(AnalyseRecord).strategy == "full" and bench.plan.history
+    history = load_datasets(history_path(bench)) if full else ()
+    fresh = [item for item in load_datasets(verified_path(bench.folder)) if item.kind == "increment"]
+    return before.with_train((*history, *fresh))
 
 
 def _box_counts(items: Iterable[MemoryItem]) -> dict[str, int]:

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from treering_api import BadDataError, BadSpecError, Increment, ModelRef, StoreError
 from treering_trainer.dataset import Kind, wanted_keys
 from treering_trainer.line import MANIFEST
-from treering_trainer.memory import Memory
+from treering_trainer.memory import Learned, Memory
 from treering_trainer.records import FetchRecord
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import (
@@ -36,7 +37,8 @@ from treering_trainer.store import (
 
 MEMORY = "memory.json"
 VAL = "val.json"
-MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL)
+LEARNED = "learned.json"
+MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def fetch(bench: Workbench) -> FetchRecord:
     sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
     fetched = {f"{source.kind}/{source.name}": fetch_source(bench, source) for source in sources}
     pulled += [source.pulled for source in fetched.values()]
-    _start_anew_if_changed(bench, {name: source.stamp for name, source in fetched.items()})
+    stamps = {name: source.stamp for name, source in fetched.items()}
+    _start_anew_if_changed(bench, stamps | (_base_stamp(bench) if first else {}))
     return FetchRecord(
         objects=sum(part.objects for part in pulled),
         size_bytes=sum(part.size_bytes for part in pulled),
@@ -125,7 +128,7 @@ def fetch_for_full(bench: Workbench) -> None:
 
 def fetch_memory(bench: Workbench) -> None:
     """Pull what the line remembers, without its model: enough to check a delivery against it."""
-    _fetch_published(bench, (MEMORY, VAL))
+    _fetch_published(bench, (MEMORY, VAL, LEARNED))
     _fetch_bank(bench)
 
 
@@ -138,7 +141,8 @@ def current_folder(bench: Workbench) -> Path:
 
 def base_path(bench: Workbench) -> Path:
     """Where the base weights lie in the work folder."""
-    return bench.shared / "models" / "base" / bench.plan.spec.model.base.rsplit("/", 1)[-1]
+    _, name = _base_place(bench.plan.spec.model.base)
+    return bench.shared / "models" / "base" / name.rsplit("/", 1)[-1]
 
 
 def read_memory(path: Path) -> Memory:
@@ -146,11 +150,28 @@ def read_memory(path: Path) -> Memory:
     return Memory.model_validate_json(path.read_bytes())
 
 
+def read_learned(folder: Path) -> Learned:
+    """What a published round had learned by then; rounds of older versions do not say."""
+    path = folder / LEARNED
+    return Learned.model_validate_json(path.read_bytes()) if path.exists() else Learned()
+
+
+def _base_place(uri: str) -> tuple[str, str]:
+    """Folder and name of the base weights; `open_store` decodes the folder of a file:// URI, so the name is, too."""
+    parent, _, name = uri.rpartition("/")
+    return parent, unquote(name) if uri.startswith("file://") else name
+
+
+def _base_stamp(bench: Workbench) -> dict[str, str]:
+    """Changes with the base weights; a name that ultralytics knows always means the same ones."""
+    return {"base": sha256_of(base_path(bench))} if "://" in bench.plan.spec.model.base else {}
+
+
 def _fetch_base(bench: Workbench) -> Pulled:
     uri = bench.plan.spec.model.base
     if "://" not in uri:
         return Pulled(objects=0, size_bytes=0, from_cache=0)  # a name that ultralytics knows
-    parent, _, name = uri.rpartition("/")
+    parent, name = _base_place(uri)
     store = open_store(parent, bench.connection)
     try:
         with _named("spec.model.base"):
@@ -166,6 +187,7 @@ def _fetch_published(bench: Workbench, names: tuple[str, ...] = MODEL_FILES) -> 
     store, what = bench.line.model_folder(base), f"model of round {base.round}"
     with _belonging(what):
         manifest = read_manifest(store, MANIFEST, sha256=base.digest)
+    names = tuple(name for name in names if name != LEARNED or name in manifest.files)  # older rounds have none
     pulled = _pull(bench, store, {name: folder / name for name in names}, what)
     for name in names:
         _ensure(store, name, folder / name, manifest.files[name].sha256)

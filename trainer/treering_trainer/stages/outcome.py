@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from treering_trainer.records import (
+    NOT_MEASURED,
     AnalyseRecord,
     EvaluateRecord,
     ExportRecord,
@@ -33,9 +34,10 @@ def _(record: FetchRecord) -> str:
 
 @outcome.register
 def _(record: VerifyRecord) -> str:
-    images = sum(count.images for count in record.counts)
+    images = sum(count.images for count in record.counts if count.kind != "memory")
     warnings = sum(finding.severity == "warning" for finding in record.findings)
-    return f"{images} images, {record.quarantined} quarantined, {warnings} warnings"
+    blind = "".join(f"; {finding.found}" for finding in record.findings if finding.code == NOT_MEASURED)
+    return f"{images} images, {record.quarantined} quarantined, {warnings} warnings{blind}"
 
 
 @outcome.register

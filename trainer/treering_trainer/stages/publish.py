@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -27,7 +28,7 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.report import render_line
-from treering_trainer.stages.export import PAGE, RECORD, describe_round, export_folder
+from treering_trainer.stages.export import RECORD, describe_round, export_folder
 from treering_trainer.stages.fetch import MEMORY, VAL, read_memory
 from treering_trainer.stages.shelf import load_datasets
 from treering_trainer.stages.verify import verified_path
@@ -38,7 +39,6 @@ from treering_trainer.store import (
     NotFoundError,
     Transferred,
     check_file,
-    describe_file,
     push,
     write_manifest,
 )
@@ -125,12 +125,19 @@ def publish_page(line: Line, lineage: Lineage) -> None:
 def _files(bench: Workbench) -> dict[str, FileEntry]:
     """What will be published, checked; an earlier attempt's record and page are written anew in this one's name."""
     folder, files = export_folder(bench), dict(bench.record(ExportRecord).files)
-    if RoundRecord.model_validate_json((folder / RECORD).read_bytes()).attempt != bench.attempt:
+    if _described_attempt(folder / RECORD) != bench.attempt:
         files |= describe_round(bench)
-    files |= {name: describe_file(folder / name) for name in (RECORD, PAGE)}
     for name, entry in files.items():
         check_file(folder / name, entry)
     return files
+
+
+def _described_attempt(path: Path) -> int | None:
+    """The attempt that a record names; None where it is damaged or gone."""
+    try:
+        return RoundRecord.model_validate_json(path.read_bytes()).attempt
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def _advance(bench: Workbench, summary: RoundSummary) -> None:

@@ -26,6 +26,7 @@ def train(bench: Workbench) -> TrainRecord:
     start_s = time.monotonic()
     analysis = bench.record(AnalyseRecord)
     recipe = make_recipe(bench)
+    _tell_other_precision(bench)
     model = start_model(bench, analysis.strategy, recipe.names)
     trained = run_recipe(recipe, model, _validation(bench, recipe))
     save_model(
@@ -71,6 +72,17 @@ def settle(bench: Workbench) -> ResolvedTraining:
         gpu=bench.device != "cpu",
         cpus=bench.threads,
     )
+
+
+def used_precision(bench: Workbench) -> str:
+    """The number format that is trained in: on a CPU there is only one, whatever the spec says."""
+    return "fp32" if bench.device == "cpu" else settle(bench).precision
+
+
+def _tell_other_precision(bench: Workbench) -> None:
+    asked, used = settle(bench).precision, used_precision(bench)
+    if asked != used:
+        bench.warn(f"spec.training.precision: {asked} was asked for, a CPU trains in {used}")
 
 
 def _validation(bench: Workbench, recipe: Recipe) -> Callable[[DetectionModel], float] | None:

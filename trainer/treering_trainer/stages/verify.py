@@ -10,7 +10,7 @@ from pathlib import Path
 from treering_api import BadDataError, BadSpecError, Increment, Verification
 from treering_trainer.dataset import Checked, DataSet, Sample, box_counts, cross_check, enforce, read_dataset, unite
 from treering_trainer.memory import Remembered
-from treering_trainer.records import Finding, SplitCount, VerifyRecord
+from treering_trainer.records import NOT_MEASURED, Finding, SplitCount, VerifyRecord
 from treering_trainer.stages.classes import class_union, measured_classes
 from treering_trainer.stages.fetch import (
     MEMORY,
@@ -19,11 +19,13 @@ from treering_trainer.stages.fetch import (
     current_folder,
     holdout_sources,
     increment_sources,
+    read_learned,
     read_memory,
 )
 from treering_trainer.stages.shelf import save_datasets
 from treering_trainer.stages.workbench import Workbench
 
+NAMED = 20
 _HASH_RANGE = 16**8
 
 
@@ -50,9 +52,10 @@ def verify(bench: Workbench) -> VerifyRecord:
     start_s = time.monotonic()
     examined = examine(bench, bench.plan.increments)
     examined.enforce(bench.plan.spec.verification)
-    _refuse_unmeasurable(bench, examined.datasets)
+    refuse_unmeasurable(bench, examined.datasets)
     save_datasets(verified_path(bench.folder), examined.datasets)
-    return VerifyRecord(counts=examined.counts, findings=examined.findings, duration_s=time.monotonic() - start_s)
+    findings = (*examined.findings, *not_measured(bench, examined.datasets))
+    return VerifyRecord(counts=examined.counts, findings=findings, duration_s=time.monotonic() - start_s)
 
 
 def examine(bench: Workbench, increments: Iterable[Increment]) -> Examined:
@@ -61,6 +64,7 @@ def examine(bench: Workbench, increments: Iterable[Increment]) -> Examined:
     checked = [read_source(bench, source) for source in sources]
     unite(bench.plan.known_classes, *(item.dataset for item in checked))  # refuses a class that was respelled
     remembered = remembered_datasets(bench)
+    learned_before = learned_datasets(bench, remembered)
     datasets, remarks = _keep_out_measured([item.dataset for item in checked], remembered)
     findings = [*(finding for item in checked for finding in item.findings), *remarks]
     findings += cross_check(
@@ -68,13 +72,15 @@ def examine(bench: Workbench, increments: Iterable[Increment]) -> Examined:
         [*(dataset for dataset in datasets if dataset.kind == "holdout"), *(item for item in remembered if item.val)],
         next((dataset for dataset in remembered if dataset.train), None),
         bench.plan.spec.verification,
+        learned_before,
     )
-    learned = {sample.sha256 for dataset in remembered for sample in dataset.train}
+    learned = {sample.sha256 for dataset in (*remembered, *learned_before) for sample in dataset.train}
     datasets = [_hold_back(bench, dataset, learned) for dataset in datasets]
     counts = [count for item in checked for count in item.counts]
     for before, after in zip((item.dataset for item in checked), datasets, strict=True):
         if after is not before:
             counts = [_recounted(count, after) for count in counts]
+    counts += [_memory_count(dataset) for dataset in remembered if dataset.kind == "memory" and dataset.train]
     return Examined(tuple(datasets), tuple(counts), tuple(findings))
 
 
@@ -115,6 +121,20 @@ def remembered_datasets(bench: Workbench) -> tuple[DataSet, ...]:
     return (
         DataSet("memory", "memory", names, train=memory.samples(names), val=()),
         *(DataSet(name, "increment", names, train=(), val=tuple(samples)) for name, samples in periods.items()),
+    )
+
+
+def learned_datasets(bench: Workbench, remembered: Sequence[DataSet]) -> tuple[DataSet, ...]:
+    """What the published model was trained on, by increment, as far as its round says.
+
+    Less what earlier rounds are measured on for good: nobody could mend that any more.
+    """
+    if isinstance(bench.plan.base, str):
+        return ()
+    settled = {sample.sha256 for dataset in remembered for sample in dataset.val}
+    known = read_learned(current_folder(bench)).datasets()
+    return tuple(
+        replace(item, train=tuple(sample for sample in item.train if sample.sha256 not in settled)) for item in known
     )
 
 
@@ -178,7 +198,37 @@ def _recounted(count: SplitCount, dataset: DataSet) -> SplitCount:
     return count.model_copy(update={"images": len(samples), "backgrounds": backgrounds, "boxes": boxes})
 
 
-def _refuse_unmeasurable(bench: Workbench, datasets: Sequence[DataSet]) -> None:
+def _memory_count(memory: DataSet) -> SplitCount:
+    return SplitCount(
+        dataset=memory.name,
+        kind="memory",
+        split="train",
+        images=len(memory.train),
+        backgrounds=sum(not len(sample.boxes) for sample in memory.train),
+        quarantined=0,
+        boxes=box_counts(memory.train, memory.names),
+    )
+
+
+def not_measured(bench: Workbench, datasets: Sequence[DataSet]) -> tuple[Finding, ...]:
+    """A warning that names the classes on which nothing is compared: the gate is blind to them."""
+    shown = measured_classes((*datasets, *remembered_datasets(bench)))
+    blind = [name for name in class_union(bench.plan.known_classes, datasets) if name not in shown]
+    if not blind:
+        return ()
+    more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
+    return (
+        Finding(
+            severity="warning",
+            code=NOT_MEASURED,
+            where="spec.evaluation.holdouts",
+            found=f"no hold-out and no val picture shows {', '.join(blind[:NAMED])}{more}: not compared by the gate",
+            mend="Add pictures of them to a hold-out, or forgetting them goes unseen.",
+        ),
+    )
+
+
+def refuse_unmeasurable(bench: Workbench, datasets: Sequence[DataSet]) -> None:
     """Before hours of training: whether the gate will have something to compare."""
     known = frozenset(bench.plan.known_classes)
     wanted = frozenset(class_union(bench.plan.known_classes, datasets))

@@ -1,36 +1,25 @@
-"""A recipe in ultralytics' words, with the user's free overrides checked before anything starts."""
+"""A recipe in ultralytics' words, with the values of the user's overrides checked by ultralytics itself.
+
+Which overrides may stand there at all is decided where the spec is read, in `treering_api.training`.
+"""
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ultralytics.cfg import get_cfg
-from ultralytics.utils import DEFAULT_CFG_DICT
 
 from treering_api import BadSpecError
 from treering_trainer.engine.recipe import Recipe
 
 FIELD = "spec.training.overrides"
-FREE = (
-    # optimizer
-    *("momentum", "weight_decay", "warmup_momentum", "warmup_bias_lr"),
-    # loss
-    *("box", "cls", "cls_pw", "dfl"),
-    # augmentation
-    *("hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective", "flipud", "fliplr", "bgr"),
-    *("mosaic", "close_mosaic", "mixup", "cutmix", "multi_scale"),
-    # speed
-    "channels_last",
-)
-"""Arguments of ultralytics that change a training by Treering and that no field of the spec sets."""
 
 
 def arguments(recipe: Recipe) -> dict[str, Any]:
     """Everything that ultralytics' trainer is told.
 
     Raises:
-        BadSpecError: an override that ultralytics does not know, can't take, or that would do nothing here.
+        BadSpecError: an override's value that ultralytics can't take.
     """
     settings, cuda = recipe.settings, recipe.device.startswith("cuda")
     check_overrides(settings.overrides)
@@ -63,25 +52,11 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
 
 
 def check_overrides(overrides: dict[str, bool | int | float | str]) -> None:
-    """Raise a `BadSpecError` that names the first override that can't act."""
+    """Raise a `BadSpecError` that names the first override whose value ultralytics refuses."""
     for key, value in overrides.items():
-        if key not in FREE:
-            raise _not_free(key)
         try:
             get_cfg(overrides={key: value})
         except (TypeError, ValueError) as error:
             raise BadSpecError(
                 f"{FIELD}.{key}", f"ultralytics does not take {value!r}", f"It says: {str(error).splitlines()[0]}"
             ) from error
-
-
-def _not_free(key: str) -> BadSpecError:
-    if key in DEFAULT_CFG_DICT:
-        return BadSpecError(
-            f"{FIELD}.{key}",
-            "this argument of ultralytics is set by Treering itself or does nothing in its trainings",
-            f"Leave it out. What may stand here: {', '.join(FREE)}.",
-        )
-    close = difflib.get_close_matches(key, FREE, n=1)
-    mend = f"Did you mean {close[0]}?" if close else f"What may stand here: {', '.join(FREE)}."
-    return BadSpecError(f"{FIELD}.{key}", "ultralytics has no such argument", mend)
