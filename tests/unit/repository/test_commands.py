@@ -13,8 +13,10 @@ ROOT = Path(__file__).parents[3]
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    # `make test` tells the makes below it that they are not the first
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**inherited, **environment}, capture_output=True, text=True, check=False
     )
 
 

@@ -20,9 +20,10 @@ Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(parents=True, exist_ok=True)
 os.environ.setdefault("OMP_NUM_THREADS", str(available_processors()))  # ultralytics would say 1; see `threads`
 
 from ultralytics.nn import tasks  # noqa: E402  the environment above must stand first
-from ultralytics.utils import LOGGER, SETTINGS  # noqa: E402
+from ultralytics.utils import LOGGER, SETTINGS, patches  # noqa: E402
 
 vars(tasks)["SAFE_LOAD"] = True  # a notebook may have imported ultralytics before the environment above stood
+vars(patches)["_pil_plugins_registered"] = True  # else every file that Pillow can't read asks for a missing plug-in
 LOGGER.setLevel("ERROR")  # progress and findings are told by Treering's own observers
 if SETTINGS["sync"]:
     SETTINGS.update({"sync": False})  # no usage reports from a factory's network
