@@ -28,7 +28,7 @@ import yaml
 
 from bench.plain import Scores, train_joint, train_naive
 from bench.protocol import Split, write_deliveries
-from tests.plugins.s3_servers import S3Server, free_port, running
+from tests.plugins.s3_servers import S3Server, running_ministack
 
 METHODS = ("joint", "naive", "treering")
 
@@ -237,11 +237,9 @@ def write(options: argparse.Namespace, split: Split, rows: list[Row]) -> None:
 @contextmanager
 def s3_server(work: Path) -> Iterator[S3Server]:
     """A real S3 server on loopback, its credentials in the environment."""
-    port, folder = free_port(), work / "s3"
+    folder = work / "s3"
     folder.mkdir(parents=True)
-    settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "LOG_LEVEL": "WARNING"}
-    with running("ministack", [], {**settings, "S3_PERSIST": "0", "TMPDIR": str(folder)}, port, folder):
-        server = S3Server("ministack", f"http://127.0.0.1:{port}", "test", "test", conditional=True)
+    with running_ministack(folder) as server:
         os.environ.update(server.environment())
         yield server
 

@@ -102,7 +102,14 @@ def s3_server(ministack: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Bucket:
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    port, folder = free_port(), tmp_path_factory.mktemp("ministack")
+    with running_ministack(tmp_path_factory.mktemp("ministack")) as server:
+        yield server
+
+
+@contextmanager
+def running_ministack(folder: Path) -> Iterator[S3Server]:
+    """The server with conditions, its files in `folder`; the benchmarks start it, too."""
+    port = free_port()
     settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "LOG_LEVEL": "WARNING"}
     with running("ministack", [], {**settings, "S3_PERSIST": "0", "TMPDIR": str(folder)}, port, folder):
         yield S3Server("ministack", f"http://127.0.0.1:{port}", "test", "test", conditional=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import nms, ops
 
@@ -109,10 +110,9 @@ class YoloDetector:
         )
         return output
 
-    def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
-        if not samples:
-            return
-        loader = reading_loader(
+    def loader(self, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
+        """At least one sample, as batches that the model can read."""
+        return reading_loader(
             samples,
             self.names,
             image_size=self.image_size,
@@ -120,8 +120,12 @@ class YoloDetector:
             stride=grid_size(self.model),
             workers=self.workers,
         )
+
+    def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
+        if not samples:
+            return
         self.model.eval()
-        for batch in loader:
+        for batch in self.loader(samples):
             yield batch, batch["img"].to(self.device).float() / 255
 
 

@@ -15,8 +15,6 @@ from treering_trainer.dataset import Boxes, Sample
 from treering_trainer.records import ClassScore, SetScore
 from treering_trainer.yolo.agreement import worst_images
 from treering_trainer.yolo.detector import NMS_TIME_S, YoloDetector, to_shares
-from treering_trainer.yolo.parts import grid_size
-from treering_trainer.yolo.samples import reading_loader
 from treering_trainer.yolo.threads import keep_threads
 
 SHOWN_CONFIDENCE = 0.25
@@ -89,14 +87,6 @@ def _validate(detector: YoloDetector, samples: Sequence[Sample], folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data.yaml"  # the validator insists on a file, though it is handed the loader
     YAML.save(data, {"path": str(folder), "train": ".", "val": ".", "names": dict(enumerate(detector.names))})
-    loader = reading_loader(
-        samples,
-        detector.names,
-        image_size=detector.image_size,
-        batch=detector.batch,
-        stride=grid_size(detector.model),
-        workers=detector.workers,
-    )
     arguments = {
         "data": str(data),
         "imgsz": detector.image_size,
@@ -106,7 +96,7 @@ def _validate(detector: YoloDetector, samples: Sequence[Sample], folder: Path) -
         "save_dir": str(folder),
         "workers": detector.workers,
     }
-    validator = PatientValidator(dataloader=loader, save_dir=folder, args=arguments)
+    validator = PatientValidator(dataloader=detector.loader(samples), save_dir=folder, args=arguments)
     validator.shown = {}
     keep_threads()
     validator(model=copy.deepcopy(detector.model))  # the validator fuses layers in place
