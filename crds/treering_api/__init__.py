@@ -8,13 +8,32 @@ catalogue stands in `treering_api.metrics`.
 from __future__ import annotations
 
 from treering_api.conditions import ConditionType, Reason
-from treering_api.errors import BadDataError, BadSpecError, ResumableError, StoreError, TreeringError
+from treering_api.errors import (
+    BadDataError,
+    BadSpecError,
+    OutdatedError,
+    ResumableError,
+    StoreError,
+    TreeringError,
+)
 from treering_api.exit_codes import ExitCode
 from treering_api.explain import explain
 from treering_api.fields import seconds
 from treering_api.lineage import Hold, Lineage, ModelRef, RoundSummary, Settled, advance, roll_back
 from treering_api.load import parse, read
-from treering_api.plan import RETRY_ANNOTATION, STAGES, Rollback, RoundPlan, Stage, Waiting, next_round, outstanding
+from treering_api.looking import Delivery, LookPlan, LookResult
+from treering_api.mirror import Mirror, MirrorModel
+from treering_api.plan import (
+    RETRY_ANNOTATION,
+    STAGES,
+    Rollback,
+    RollbackPlan,
+    RoundPlan,
+    Stage,
+    Waiting,
+    next_round,
+    outstanding,
+)
 from treering_api.resolve import ResolvedTraining, resolve_training
 from treering_api.resource import API_VERSION, GROUP, KIND, VERSION, IncrementalTrain, Metadata
 from treering_api.result import RoundResult
@@ -43,7 +62,18 @@ from treering_api.spec import (
     Verification,
     Volume,
 )
-from treering_api.status import Condition, ModelStatus, Progress, RoundStatus, Status
+from treering_api.status import (
+    Condition,
+    Discovered,
+    Discovery,
+    Failure,
+    ModelStatus,
+    Progress,
+    RoundStatus,
+    SettledIncrement,
+    Status,
+    StoreStatus,
+)
 from treering_api.unsupported import notices, refuse_unsupported
 
 __all__ = [
@@ -60,12 +90,16 @@ __all__ = [
     "Compute",
     "Condition",
     "ConditionType",
+    "Delivery",
     "Discover",
+    "Discovered",
+    "Discovery",
     "Donor",
     "EnvironmentVariable",
     "Evaluation",
     "ExitCode",
     "Export",
+    "Failure",
     "Freeze",
     "Gate",
     "Hold",
@@ -73,10 +107,15 @@ __all__ = [
     "Increment",
     "IncrementalTrain",
     "Lineage",
+    "LookPlan",
+    "LookResult",
     "Metadata",
+    "Mirror",
+    "MirrorModel",
     "Model",
     "ModelRef",
     "ModelStatus",
+    "OutdatedError",
     "Policies",
     "Progress",
     "PseudoLabels",
@@ -86,16 +125,19 @@ __all__ = [
     "Resources",
     "ResumableError",
     "Rollback",
+    "RollbackPlan",
     "RoundPlan",
     "RoundResult",
     "RoundStatus",
     "RoundSummary",
     "Settled",
+    "SettledIncrement",
     "Spec",
     "Stage",
     "Status",
     "StoreError",
     "StoreSpec",
+    "StoreStatus",
     "Toleration",
     "Training",
     "TreeringError",

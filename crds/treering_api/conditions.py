@@ -29,6 +29,10 @@ class Reason(StrEnum):
     NEW_INCREMENT = "NewIncrement"
     QUEUED = "Queued"
     UNSCHEDULABLE = "Unschedulable"
+    NOT_STARTING = "NotStarting"
+    STOPPING = "Stopping"
+    ROLLING_BACK = "RollingBack"
+    WAITING_FOR_DELIVERIES = "WaitingForDeliveries"
     ROUND_RUNNING = "RoundRunning"
     ROUND_FINISHED = "RoundFinished"
     NO_ROUND = "NoRound"
@@ -48,6 +52,7 @@ class Reason(StrEnum):
     BAD_DATA = ExitCode.BAD_DATA.reason
     STORE_UNREACHABLE = ExitCode.STORE.reason
     REJECTED = ExitCode.REJECTED.reason
+    OUTDATED = ExitCode.OUTDATED.reason
     INTERRUPTED = ExitCode.RESUMABLE.reason
 
 

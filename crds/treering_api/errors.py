@@ -48,6 +48,12 @@ class StoreError(TreeringError):
     exit_code = ExitCode.STORE
 
 
+class OutdatedError(TreeringError):
+    """The plan was made for another state of the line than the store has; nothing was done."""
+
+    exit_code = ExitCode.OUTDATED
+
+
 class ResumableError(TreeringError):
     """The machine can't do the work now (no GPU, disk full, stopped by a signal); what is done is kept."""
 

@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     BAD_DATA = 3
     STORE = 4
     REJECTED = 5
+    OUTDATED = 6
     RESUMABLE = 75
 
     @property
@@ -40,6 +41,10 @@ _REASONS: dict[ExitCode, tuple[str, str]] = {
     ExitCode.REJECTED: (
         "Rejected",
         "The candidate was worse than the gate allows; read the report, nothing was published.",
+    ),
+    ExitCode.OUTDATED: (
+        "Outdated",
+        "The plan does not fit the line's lineage in the store; make it anew (the operator does so by itself).",
     ),
     ExitCode.RESUMABLE: ("Interrupted", "Run again: the round goes on where it stopped."),
 }

@@ -6,13 +6,13 @@ operator mirrors it in the status. Nothing in here looks at a clock or a store.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from treering_api.deliveries import Increment
 from treering_api.errors import BadSpecError
-from treering_api.fields import Block, Sentence
+from treering_api.fields import MAX_INCREMENTS, Block, Name, Sentence
 
 if TYPE_CHECKING:
     from treering_api.plan import RoundPlan
@@ -74,9 +74,13 @@ class Hold(Block):
     """Why nothing is learned until a person decides."""
 
     reason: Sentence = Field(description="In words, for people.")
-    increments: tuple[str, ...] = Field(description="Names of the increments of the rejected round.")
-    spec_digest: str = Field(description="What the spec said then about learning them.")
-    retry: str | None = Field(default=None, description="The retry annotation then.")
+    increments: Annotated[tuple[Name, ...], Field(max_length=MAX_INCREMENTS)] = Field(
+        description="Names of the increments of the rejected round."
+    )
+    spec_digest: Annotated[str, Field(max_length=64)] = Field(
+        description="What the spec said then about learning them."
+    )
+    retry: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="The retry annotation then.")
 
 
 class Lineage(Block):

@@ -24,6 +24,7 @@ STAGES: tuple[Stage, ...] = (
     "fetch", "verify", "analyse", "prepare", "train", "evaluate", "gate", "export", "publish",
 )  # fmt: skip
 RETRY_ANNOTATION = "treering.dev/retry"
+_KEEPING_FIELDS = ("increments", "discover", "suspend", "history_limit", "ttl", "rollback_to")
 _LEARNING_FIELDS = ("model", "strategy", "policies", "training", "evaluation", "verification")
 
 WaitingCode = Literal["UpToDate", "Suspended", "Held", "RolledBack", "NothingDelivered"]
@@ -43,6 +44,20 @@ class Rollback:
 
     round: int
     reason: str
+
+
+class RollbackPlan(Block):
+    """Making an earlier round's model the line's model again, as a snapshot: what a pod is asked to do."""
+
+    line: str = Field(description="Name of the line.")
+    to: int = Field(ge=1, description="Round whose model is to be current.")
+    reason: Sentence = Field(description="Why, in words.")
+    retry: str | None = Field(default=None, description="The retry annotation when the plan was made.")
+    spec: Spec = Field(description="The spec when the plan was made.")
+
+    def work_digest(self) -> str:
+        """SHA-256 over what must change before a rollback that failed is tried again."""
+        return _digest([self.line, self.to, self.retry, _plain(self.spec.store), _plain(self.spec.compute)])
 
 
 class RoundPlan(Block):
@@ -69,6 +84,17 @@ class RoundPlan(Block):
         """SHA-256 over the whole plan, hexadecimal: equal plans have equal digests."""
         return _digest(self.model_dump(mode="json"))
 
+    def work_digest(self) -> str:
+        """SHA-256 over what must change before a round that failed for good is tried again.
+
+        Deliveries that are not this round's, and how the line is kept, do not count.
+        """
+        names = sorted(set(Spec.model_fields) - set(_KEEPING_FIELDS))
+        fields = [(name, _plain(getattr(self.spec, name))) for name in names]
+        base = self.base if isinstance(self.base, str) else self.base.digest
+        increments = [increment.model_dump(mode="json") for increment in self.increments]
+        return _digest([self.line, self.round, base, self.strategy, self.retry, increments, fields])
+
     def learning_digest(self) -> str:
         """SHA-256 over what decides how these increments are learned; a held line goes on when it changes."""
         return _learning_digest(self.spec, self.increments)
@@ -89,7 +115,8 @@ def next_round(
         line_name: name of the line.
         lineage: what the line has been through.
         retry: value of the annotation `treering.dev/retry`, if there is one.
-        discovered: deliveries found by discover, in order; they come after those of the spec.
+        discovered: deliveries found by discover that are due, in order; they come after those of the spec, and are
+            learned together in one round.
 
     Raises:
         BadSpecError: the spec contradicts what was learned: an increment removed, reordered or changed.
@@ -101,11 +128,17 @@ def next_round(
     waiting_list = outstanding(spec, lineage, discovered)
     if not waiting_list:
         return _idle(lineage)
-    first = waiting_list[:1]
+    first = _together(spec, waiting_list)
     if _is_held(spec, lineage, first, retry):
         assert lineage.held is not None
         return Waiting(lineage.held.reason, "Held")
     return _plan(spec, line_name, lineage, first, retry)
+
+
+def _together(spec: Spec, waiting_list: tuple[Increment, ...]) -> tuple[Increment, ...]:
+    """What one round learns: the next increment of the spec, or every delivery that discover says is due."""
+    listed = {increment.name for increment in spec.increments}
+    return waiting_list[:1] if waiting_list[0].name in listed else waiting_list
 
 
 def outstanding(spec: Spec, lineage: Lineage, discovered: tuple[Increment, ...] = ()) -> tuple[Increment, ...]:
@@ -211,6 +244,10 @@ def _learning_digest(spec: Spec, increments: tuple[Increment, ...]) -> str:
         for name in _LEARNING_FIELDS
     }
     return _digest([fields, [increment.model_dump(mode="json") for increment in increments]])
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Block) else value
 
 
 def _digest(data: Any) -> str:

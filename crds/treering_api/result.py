@@ -8,9 +8,10 @@ from pydantic import Field
 
 from treering_api.exit_codes import ExitCode
 from treering_api.fields import Block
+from treering_api.message import fit
+from treering_api.mirror import Mirror
+from treering_api.status import StoreStatus
 
-MAX_SIZE_BYTES = 4096
-"""What Kubernetes keeps of a termination message."""
 _ELLIPSIS = "…"
 
 
@@ -26,7 +27,9 @@ class RoundResult(Block):
         default="", description="The stage it ended in; empty: all done."
     )
     increments: tuple[str, ...] = Field(default=(), description="What it learned; the first few, if they are many.")
-    verdict: Literal["", "published", "rejected"] = Field(default="", description="What the gate said.")
+    verdict: Literal["", "published", "rejected", "rolledBack"] = Field(
+        default="", description="What the gate said; rolledBack where there was no round."
+    )
     strategy: Literal["", "incremental", "full"] = Field(default="", description="How it learned.")
     strategy_reason: str = Field(default="", description="Why this way, in words.")
     where: str = Field(default="", description="Field, file or URI at fault; empty when nothing is.")
@@ -40,16 +43,17 @@ class RoundResult(Block):
     digest: str = Field(default="", description="SHA-256 of the published manifest.")
     class_count: int = Field(default=0, ge=0, description="Classes of the published model.")
     classes: tuple[str, ...] = Field(default=(), description="Their names; the first few, if they don't fit.")
+    started: str = Field(default="", description="Start of the round, RFC 3339; empty when it never began.")
+    finished: str = Field(default="", description="End of the round, RFC 3339; empty unless there is a verdict.")
+    images: int = Field(default=0, ge=0, description="New train images.")
+    store: StoreStatus | None = Field(default=None, description="What the store was found to be able to do.")
+    mirror: Mirror | None = Field(
+        default=None, description="How the lineage stands after it; none where it was not read."
+    )
 
     def to_message(self) -> str:
         """The result as JSON of at most 4096 bytes; long lists and texts are cut, numbers never."""
-        result = self
-        for _ in range(64):
-            text = result.model_dump_json(by_alias=True, exclude_defaults=True)
-            if len(text.encode()) <= MAX_SIZE_BYTES:
-                return text
-            result = result._shorter()
-        raise AssertionError("a result without texts and lists is larger than a termination message")
+        return fit(self, RoundResult._shorter)
 
     @classmethod
     def from_message(cls, message: str) -> Self:

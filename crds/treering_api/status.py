@@ -21,6 +21,7 @@ from treering_api.fields import (
     Sentence,
     Timestamp,
 )
+from treering_api.mirror import Mirror
 
 State = Literal[
     "Pending", "Waiting", "Queued", "Training", "UpToDate", "Suspended", "Held", "RolledBack", "Retrying", "Stalled"
@@ -109,18 +110,33 @@ class Discovered(StatusBlock):
     name: Name = Field(description="Name of the delivery.")
     uri: Url = Field(description="Its folder in the store.")
     images: Number = Field(default=0, description="Images in it.")
+    digest: Digest = Field(default="", description="Changes while it grows.")
+    complete: Bool = Field(default=False, description="Whether two looks saw the same: it does not grow any more.")
     found: Timestamp | None = Field(default=None, description="When it was first seen, RFC 3339.")
 
 
 class Discovery(StatusBlock):
     """What discover sees and what it waits for."""
 
+    looks: Number = Field(default=0, description="How often it has looked; only rises.")
     last_look: Timestamp | None = Field(default=None, description="When it last looked, RFC 3339.")
+    failure: Sentence = Field(default="", description="Why the last look failed; empty: it did not.")
+    more: Number = Field(default=0, description="Deliveries found beyond those listed.")
     waiting_for: Sentence = Field(default="", description="What is missing before a round starts, in words.")
     images: Number = Field(default=0, description="Images that wait.")
     deliveries: Annotated[tuple[Discovered, ...], Field(max_length=MAX_INCREMENTS), Keyed("name")] = Field(
         default=(), description="Deliveries found so far, in order."
     )
+
+
+class Failure(StatusBlock):
+    """A failure that time does not mend; what it is about is tried again once the spec or the annotation changes."""
+
+    digest: Digest = Field(description="What was tried: the plan's work digest.")
+    reason: Annotated[str, Field(max_length=64)] = Field(description="Reason of the condition Stalled.")
+    where: Sentence = Field(default="", description="Field, file or URI at fault.")
+    message: Sentence = Field(default="", description="What was found there, and the mend.")
+    time: Timestamp | None = Field(default=None, description="When it failed, RFC 3339.")
 
 
 class StoreStatus(StatusBlock):
@@ -171,6 +187,8 @@ class Status(StatusBlock):
     outstanding: Number = Field(default=0, description="How many increments are still to be learned.")
     discovery: Discovery | None = Field(default=None, description="What discover sees.")
     store: StoreStatus | None = Field(default=None, description="What the store can do.")
+    mirror: Mirror | None = Field(default=None, description="How the lineage in the store stood when it was last read.")
+    failure: Failure | None = Field(default=None, description="Why the line is stalled; absent: it is not.")
     retry: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The retry annotation that was last acted upon."
     )

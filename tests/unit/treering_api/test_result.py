@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treering_api.exit_codes import ExitCode
-from treering_api.result import MAX_SIZE_BYTES, RoundResult
+from treering_api.message import MAX_SIZE_BYTES
+from treering_api.result import RoundResult
 
 
 def result(**more: object) -> RoundResult:
