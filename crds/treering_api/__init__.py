@@ -22,7 +22,7 @@ from treering_api.fields import seconds
 from treering_api.lineage import Hold, Lineage, ModelRef, RoundSummary, Settled, advance, roll_back
 from treering_api.load import parse, read
 from treering_api.looking import Delivery, LookPlan, LookResult
-from treering_api.mirror import Mirror, MirrorModel
+from treering_api.mirror import Mirror, MirrorIncrement, MirrorModel
 from treering_api.plan import (
     RETRY_ANNOTATION,
     STAGES,
@@ -73,6 +73,7 @@ from treering_api.status import (
     SettledIncrement,
     Status,
     StoreStatus,
+    Unanswered,
 )
 from treering_api.unsupported import notices, refuse_unsupported
 
@@ -111,6 +112,7 @@ __all__ = [
     "LookResult",
     "Metadata",
     "Mirror",
+    "MirrorIncrement",
     "MirrorModel",
     "Model",
     "ModelRef",
@@ -141,6 +143,7 @@ __all__ = [
     "Toleration",
     "Training",
     "TreeringError",
+    "Unanswered",
     "Verification",
     "Volume",
     "Waiting",

@@ -43,6 +43,8 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     RETRIES_EXHAUSTED = "RetriesExhausted"
+    OUT_OF_MEMORY = "OutOfMemory"
+    NAME_TAKEN = "NameTaken"
     NO_MODEL = "NoModel"
     PROGRESSING = "Progressing"
     HEALTHY = "Healthy"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from treering_api.exit_codes import ExitCode
 from treering_api.fields import Block, Name
 from treering_api.message import fit
 from treering_api.mirror import Mirror
 from treering_api.spec import Spec
+
+_LONG_BYTES = 200
 
 
 class LookPlan(Block):
@@ -20,9 +24,18 @@ class LookPlan(Block):
     number: int = Field(ge=1, description="Number of the look; only rises.")
     spec: Spec = Field(description="The spec when the plan was made.")
 
+    def work_digest(self) -> str:
+        """SHA-256 over what a look depends on: the folder, the store and the pod; when it changes, one is due."""
+        folder = None if self.spec.discover is None else self.spec.discover.uri
+        about = [self.spec.store.model_dump(mode="json"), self.spec.compute.model_dump(mode="json")]
+        text = json.dumps([self.line, folder, *about], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 class Delivery(Block):
     """One delivery that lies in the folder and is not settled."""
+
+    model_config = ConfigDict(extra="ignore")
 
     name: Name = Field(description="Name of its folder.")
     images: int = Field(ge=0, description="Images in it.")
@@ -32,7 +45,9 @@ class Delivery(Block):
 
 
 class LookResult(Block):
-    """What one look saw: the last word of discover's pod."""
+    """What one look saw: the last word of discover's pod; fields of a newer trainer are let through unread."""
+
+    model_config = ConfigDict(extra="ignore")
 
     schema_version: Literal[1] = 1
     exit_code: ExitCode = Field(description="The process's exit code.")
@@ -58,10 +73,14 @@ class LookResult(Block):
         return cls.model_validate_json(message)
 
     def _shorter(self) -> Self:
-        if len(self.message) > 200:
-            return self.model_copy(update={"message": self.message[: len(self.message) // 2] + "…"})
-        if not self.deliveries:
-            return self.model_copy(update={"message": "", "where": self.where[:100], "mirror": None})
-        kept = len(self.deliveries) * 9 // 10
-        gone = len(self.deliveries) - kept
-        return self.model_copy(update={"deliveries": self.deliveries[:kept], "more": self.more + gone})
+        """Long words first, then deliveries from the end, then the mirror's words and the mirror."""
+        words = {"message": self.message, "where": self.where}
+        longest = max(words, key=lambda name: len(words[name].encode()))
+        if len(words[longest].encode()) > _LONG_BYTES:
+            text = words[longest].removesuffix("…")
+            return self.model_copy(update={longest: text[: len(text) // 2] + "…"})
+        if self.deliveries:
+            kept = len(self.deliveries) * 9 // 10
+            gone = len(self.deliveries) - kept
+            return self.model_copy(update={"deliveries": self.deliveries[:kept], "more": self.more + gone})
+        return self.model_copy(update={"mirror": None if self.mirror is None else self.mirror.shorter()})

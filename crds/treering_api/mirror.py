@@ -7,16 +7,22 @@ made anew, or was trained on a laptop before, is so taken up where its store has
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
 from treering_api.deliveries import Increment
 from treering_api.errors import BadSpecError
-from treering_api.fields import MAX_INCREMENTS, URI_LENGTH, Block
+from treering_api.fields import MAX_INCREMENTS, URI_LENGTH, Block, Name
 from treering_api.lineage import Hold, Lineage, ModelRef, Settled
 
 _HEX = r"^[0-9a-f]*$"
+_LIST_DIGITS = 16
+_HELD_NAMES = 10
+_HELD_REASON = 200
 
 
 class MirrorBlock(Block):
@@ -35,6 +41,13 @@ class MirrorModel(MirrorBlock):
     map50: float | None = Field(default=None, description="Mean mAP50 over all classes and sets, 0 to 1.")
 
 
+class MirrorIncrement(MirrorBlock):
+    """One settled increment."""
+
+    name: Name = Field(description="Name of the increment.")
+    uri: Annotated[str, Field(max_length=URI_LENGTH)] = Field(description="URI it was trained from.")
+
+
 class Mirror(MirrorBlock):
     """A lineage as seen from a spec: how many of its increments are settled, and how."""
 
@@ -46,6 +59,10 @@ class Mirror(MirrorBlock):
     skipped: Annotated[str, Field(max_length=MAX_INCREMENTS // 4, pattern=_HEX)] = Field(
         default="", description="Which of those were passed over: a bit for each, the first one lowest, hexadecimal."
     )
+    settled_digest: Annotated[str, Field(max_length=_LIST_DIGITS, pattern=_HEX)] = Field(
+        default="", description="Over the names and URIs of those, in order: whether spec.increments still begins so."
+    )
+    last: MirrorIncrement | None = Field(default=None, description="The last one of those.")
     discovered: int = Field(default=0, ge=0, description="How many deliveries of discover are settled.")
     retrain_full: bool = Field(default=False, description="Whether the next round is the full retraining of the last.")
     held: Hold | None = Field(default=None, description="Why nothing is learned; none: the line goes on.")
@@ -69,10 +86,22 @@ class Mirror(MirrorBlock):
             ),
             settled=len(own),
             skipped=f"{bits:x}" if bits else "",
+            settled_digest=list_digest((item.increment.name, item.increment.uri) for item in own),
+            last=MirrorIncrement(name=own[-1].increment.name, uri=own[-1].increment.uri) if own else None,
             discovered=len(lineage.settled) - len(own),
             retrain_full=bool(lineage.retrain_full),
-            held=lineage.held,
+            held=_short(lineage.held),
         )
+
+    def shorter(self) -> Self | None:
+        """The same with less for people; None where nothing is left to leave out."""
+        if self.held is not None and (self.held.reason or self.held.increments):
+            return self.model_copy(update={"held": self.held.model_copy(update={"reason": "", "increments": ()})})
+        return self.model_copy(update={"last": None}) if self.last is not None else None
+
+    def begins(self, increments: Iterable[tuple[str, str]]) -> bool:
+        """Whether these (name, URI), the first ones of a spec, are the settled ones."""
+        return self.settled_digest in ("", list_digest(increments))
 
     def was_skipped(self, place: int) -> bool:
         """Whether the increment at a place of the spec (0 is the first) was passed over."""
@@ -111,3 +140,17 @@ class Mirror(MirrorBlock):
             retrain_full=tuple(increment.name for increment in waiting) if self.retrain_full else (),
             held=self.held,
         )
+
+
+def list_digest(increments: Iterable[tuple[str, str]]) -> str:
+    """Stands for a list of increments (name, URI); the same with and without a slash at a URI's end."""
+    text = json.dumps([[name, uri.rstrip("/")] for name, uri in increments], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:_LIST_DIGITS]
+
+
+def _short(held: Hold | None) -> Hold | None:
+    """A hold without what planning does not read: it knows its increments by `spec_digest`."""
+    if held is None:
+        return None
+    reason = held.reason if len(held.reason) <= _HELD_REASON else held.reason[: _HELD_REASON - 1] + "…"
+    return held.model_copy(update={"reason": reason, "increments": held.increments[:_HELD_NAMES]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from treering_api.exit_codes import ExitCode
 from treering_api.fields import Block
@@ -13,10 +13,13 @@ from treering_api.mirror import Mirror
 from treering_api.status import StoreStatus
 
 _ELLIPSIS = "…"
+_SHORTEST_BYTES = 100
 
 
 class RoundResult(Block):
-    """How one attempt at a round ended."""
+    """How one attempt at a round ended; fields of a newer trainer are let through unread."""
+
+    model_config = ConfigDict(extra="ignore")
 
     schema_version: Literal[1] = 1
     exit_code: ExitCode = Field(description="The process's exit code.")
@@ -65,12 +68,14 @@ class RoundResult(Block):
         return cls.model_validate_json(message)
 
     def _shorter(self) -> Self:
-        """The same with its longest part cut in half."""
+        """The same with its longest part cut in half; without the mirror's texts, then without it, when all is cut."""
         lists: dict[str, tuple[str, ...]] = {"classes": self.classes, "increments": self.increments}
         texts = {"message": self.message, "strategy_reason": self.strategy_reason, "where": self.where, "uri": self.uri}
         sizes = {name: sum(len(item.encode()) + 3 for item in items) for name, items in lists.items()}
         sizes |= {name: len(text.encode()) for name, text in texts.items()}
         longest = max(sizes, key=lambda name: sizes[name])
+        if sizes[longest] <= _SHORTEST_BYTES:
+            return self.model_copy(update={"mirror": None if self.mirror is None else self.mirror.shorter()})
         if longest in lists:
             return self.model_copy(update={longest: lists[longest][: len(lists[longest]) // 2]})
         text = texts[longest].removesuffix(_ELLIPSIS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -118,7 +118,9 @@ class Discovered(StatusBlock):
 class Discovery(StatusBlock):
     """What discover sees and what it waits for."""
 
-    looks: Number = Field(default=0, description="How often it has looked; only rises.")
+    looks: Number = Field(default=0, description="Number of the last look that ended; only rises.")
+    begun: Number = Field(default=0, description="Number of the look that was begun last.")
+    digest: Digest = Field(default="", description="What that look depends on: when it changes, one is due at once.")
     last_look: Timestamp | None = Field(default=None, description="When it last looked, RFC 3339.")
     failure: Sentence = Field(default="", description="Why the last look failed; empty: it did not.")
     more: Number = Field(default=0, description="Deliveries found beyond those listed.")
@@ -127,6 +129,13 @@ class Discovery(StatusBlock):
     deliveries: Annotated[tuple[Discovered, ...], Field(max_length=MAX_INCREMENTS), Keyed("name")] = Field(
         default=(), description="Deliveries found so far, in order."
     )
+
+
+class Unanswered(StatusBlock):
+    """Work that was done without a word about it: it is asked again, but not for ever."""
+
+    digest: Digest = Field(description="What was asked: the plan's work digest.")
+    count: Number = Field(default=0, description="How often.")
 
 
 class Failure(StatusBlock):
@@ -179,16 +188,27 @@ class Status(StatusBlock):
         default=(), description="Increments of the spec that were dealt with, in order."
     )
     learned: Annotated[tuple[Name, ...], Field(max_length=MAX_INCREMENTS)] = Field(
-        default=(), description="Names of the increments in the current model."
+        default=(), description="Names of the spec's increments that are in the current model."
     )
     skipped: Annotated[tuple[Name, ...], Field(max_length=MAX_INCREMENTS)] = Field(
-        default=(), description="Names of the increments that were rejected and passed over."
+        default=(), description="Names of the spec's increments that were rejected and passed over."
     )
     outstanding: Number = Field(default=0, description="How many increments are still to be learned.")
     discovery: Discovery | None = Field(default=None, description="What discover sees.")
     store: StoreStatus | None = Field(default=None, description="What the store can do.")
     mirror: Mirror | None = Field(default=None, description="How the lineage in the store stood when it was last read.")
-    failure: Failure | None = Field(default=None, description="Why the line is stalled; absent: it is not.")
+    failure: Failure | None = Field(
+        default=None, description="What failed for good and is not tried again as it is; absent: nothing."
+    )
+    unanswered: Unanswered | None = Field(default=None, description="What ended without a result. Absent: nothing.")
+    harvested: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=200)] = Field(
+        default=(), description="UIDs of finished Jobs whose results are in this status, as long as the Jobs exist."
+    )
     retry: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The retry annotation that was last acted upon."
     )
+
+    def data(self) -> dict[str, Any]:
+        """The status as an API server takes it: plain data, without what is not known."""
+        plain: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return plain

@@ -5,9 +5,11 @@
     bank/<sha256><suffix>            remembered and validation images, named by content, shared by all rounds
     attempts/0002/0001.json          one claim for each try at a round
     rounds/0002/attempt-1/...        what a try published; its manifest.json is written last
+    checkpoints/0002/attempt-3/...   how far the training of a round at work is, see `stages.checkpoints`; pods only
 
-A folder below rounds/ counts only if the lineage names it. Used by the stages and by the command line; on a cluster
-only trainer pods come here. Importing this costs no detector: a look at a line is quick.
+A folder below rounds/ counts only if the lineage names it; what lies below checkpoints/ goes when its round has ended.
+Used by the stages and by the command line; on a cluster only trainer pods come here. Importing this costs no detector: a
+look at a line is quick.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from treering_trainer.store import ConflictError, Connection, NotFoundError, Sto
 LINEAGE = "lineage.json"
 REPORT = "report.html"
 BANK = "bank"
+CHECKPOINTS = "checkpoints"
 MANIFEST = "manifest.json"
 _CLAIM = re.compile(r"(\d+)\.json")
 
@@ -134,6 +137,11 @@ def plan_next(resource: IncrementalTrain, lineage: Lineage) -> RoundPlan | Rollb
 def folder_name(round_number: int, attempt: int) -> str:
     """The folder of a try at a round, relative to the line's."""
     return f"rounds/{round_number:04d}/attempt-{attempt}"
+
+
+def checkpoint_folder(round_number: int, attempt: int) -> str:
+    """Where a try at a round keeps its training safe, relative to the line's folder."""
+    return f"{CHECKPOINTS}/{round_number:04d}/attempt-{attempt}"
 
 
 def now() -> str:

@@ -21,7 +21,6 @@ from treering_api import (
     RoundPlan,
     RoundSummary,
     Spec,
-    StoreError,
     Waiting,
     notices,
     refuse_unsupported,
@@ -31,13 +30,15 @@ from treering_api import (
 from treering_trainer.engine.machine import available_processors
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.line import Line, connect, open_line, plan_next
+from treering_trainer.pod import Standing, find_done, find_line, fit, try_store
 from treering_trainer.progress import Message, Observer, Observers
+from treering_trainer.stages.checkpoints import bring_back, remove_ended
 from treering_trainer.stages.folder import ended_rounds, own_folder, start_time, sweep
 from treering_trainer.stages.models import choose_device, refuse_unmakeable
 from treering_trainer.stages.publish import publish_page
 from treering_trainer.stages.round import run_round
+from treering_trainer.stages.safekeeping import kept_safe
 from treering_trainer.stages.workbench import Workbench, round_work_folder
-from treering_trainer.store import open_store, probe
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,15 @@ class Setting:
     Args:
         folder: the line's work folder; None takes `default_folder`.
         certificate_authority: PEM file for the store's TLS, if it is not the system's.
+        safe_interval_s: time between two checkpoints of a training that are brought to the store, from where another
+            machine goes on; None: they stay in the work folder.
     """
 
     folder: Path | None = None
     certificate_authority: Path | None = None
     observer: Observer = field(default_factory=Observers)
     stop: StopRequest = field(default_factory=StopRequest)
+    safe_interval_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ def run_line(resource: IncrementalTrain, setting: Setting) -> LineRun:
             step = plan_next(resource, lineage)
             if isinstance(step, Waiting):
                 return LineRun(tuple(rounds), step)
-            _try_store(line, setting.observer, known=bool(rounds))
+            if not rounds:
+                try_store(line, setting.observer)
             if isinstance(step, Rollback):
                 line.write(roll_back(lineage, step.round), etag)
                 setting.observer(Message("info", f"round {step.round} is the line's model again: {step.reason}"))
@@ -96,24 +101,28 @@ def run_line(resource: IncrementalTrain, setting: Setting) -> LineRun:
                 rounds.append(_run(step, line, lineage, etag, folder, setting))
 
 
-def run_plan(plan: RoundPlan, setting: Setting) -> RoundSummary:
-    """Run the one round of a plan: the entry point of a pod.
+def run_plan(plan: RoundPlan, setting: Setting, standing: Standing) -> RoundSummary:
+    """Run the one round of a plan: the entry point of a pod. A round that has ended already is given as it ended.
+
+    Args:
+        standing: is told how the line stands, before the round and after it.
 
     Raises:
+        OutdatedError: the plan does not fit the line; nothing was done.
         TreeringError: what stopped it.
     """
     refuse_unsupported(plan.spec)
-    line = Line(plan.line, open_store(plan.spec.store.uri, connect(plan.spec, setting.certificate_authority)))
+    line = find_line(plan.line, plan.spec, setting.certificate_authority)
     with own_line_folder(line, setting.folder) as folder:
-        _try_store(line, setting.observer, known=False)
-        lineage, etag = line.read()
+        standing.measure(line, setting.observer)
+        lineage, etag = standing.read(line)
         _tidy(line, lineage, folder)
-        names = tuple(increment.name for increment in plan.increments)
-        done = next((summary for summary in lineage.rounds if summary.round == plan.round), None)
-        if done is not None and done.increments == names:
-            return done  # an earlier pod published it and died before it could say so
-        _refuse_outdated(plan, line, lineage)
-        return _run(plan, line, lineage, etag, folder, setting)
+        remove_ended(line, lineage)
+        done = find_done(plan, lineage)
+        if done is None:
+            done = _run(fit(plan, line, lineage), line, lineage, etag, folder, setting)
+            remove_ended(line, standing.read(line)[0])
+        return done
 
 
 def default_folder(line: Line) -> Path:
@@ -162,11 +171,16 @@ def _run(
     setting.stop.check("plan")
     device = choose_device(plan.spec.compute.gpus)  # before a number is claimed
     refuse_unmakeable(plan.spec.export.formats)
-    started = start_time(round_work_folder(folder, plan))
     attempt = line.claim_attempt(plan.round)
-    bench = workbench(plan, line, lineage, etag, folder, setting, attempt=attempt, device=device, started=started)
     with _deadline(plan.spec, setting.stop):
-        return run_round(bench)
+        if setting.safe_interval_s is not None:
+            bring_back(line, round_work_folder(folder, plan), plan.round, setting.observer)
+        started = start_time(round_work_folder(folder, plan))
+        bench = workbench(plan, line, lineage, etag, folder, setting, attempt=attempt, device=device, started=started)
+        if setting.safe_interval_s is None:
+            return run_round(bench)
+        with kept_safe(bench, setting.safe_interval_s):
+            return run_round(bench)
 
 
 @contextmanager
@@ -190,28 +204,3 @@ def _tidy(line: Line, lineage: Lineage, folder: Path) -> None:
     if ended_rounds(folder, lineage):
         publish_page(line, lineage)
     sweep(folder, lineage)
-
-
-def _refuse_outdated(plan: RoundPlan, line: Line, lineage: Lineage) -> None:
-    expected = lineage.current or plan.spec.model.base
-    if plan.round == lineage.round + 1 and plan.base == expected:
-        return
-    current = f"the model of round {lineage.current.round}" if lineage.current else "no model yet"
-    raise StoreError(
-        line.store.uri,
-        f"the plan is for round {plan.round}, but the line's last round is {lineage.round}, with {current} current",
-        "Make the plan anew (`treering plan --json`); the line is unchanged",
-    )
-
-
-def _try_store(line: Line, observer: Observer, *, known: bool) -> None:
-    """Find out once what the store's conditions are worth, and say so where they are worth nothing."""
-    if known:
-        return
-    capabilities = probe(line.store)
-    if not (capabilities.conditional_create and capabilities.conditional_replace):
-        text = (
-            f"{line.store.uri}: the server ignores conditional writes, so nothing but care keeps two processes from"
-            " publishing over each other; run one at a time"
-        )
-        observer(Message("warning", text))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from treering_api import ExitCode, TreeringError
-from treering_trainer.cli import init, look, models, rounds
+from treering_trainer.cli import init, look, models, pods, rounds
 from treering_trainer.cli.tables import print_json
 from treering_trainer.version import VERSION
 
@@ -30,13 +30,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(rounds.run)
-app.command("round")(rounds.run_one)
 app.command("validate")(look.validate)
 app.command("plan")(look.plan)
 app.command("status")(look.status)
 app.command("history")(look.history)
 app.add_typer(models.app, name="models")
 app.command("init")(init.init)
+app.command("round")(pods.run_round)
+app.command("rollback")(pods.roll_back)
+app.command("discover")(pods.discover)
 
 
 def _show_version(asked: bool) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import io
 import pickle
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,37 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> dict[str, Any] | None:
 
     Loaded with `weights_only`: a checkpoint can hold data, never code.
     """
+    state = _read(path)
+    return state if state is not None and state.get("fingerprint") == fingerprint else None
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """How far a checkpoint is.
+
+    Args:
+        epochs: full epochs.
+        seconds: time that they took.
+    """
+
+    epochs: int
+    seconds: float
+
+
+def glimpse(path: Path) -> Glimpse | None:
+    """How far the checkpoint in `path` is, of whatever training; None where there is none that can be read."""
+    tally = (_read(path, mmap=True) or {}).get("tally")
+    return None if tally is None else Glimpse(len(tally["records"]), float(tally["seconds"]))
+
+
+def _read(path: Path, *, mmap: bool = False) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: object = torch.load(path, map_location="cpu", weights_only=True)
+        state: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, OSError):
         return None  # written whole, so another version's or a damaged disk's: training anew costs time, not truth
-    if not isinstance(state, dict) or state.get("format") != FORMAT or state.get("fingerprint") != fingerprint:
-        return None
-    return state
+    return state if isinstance(state, dict) and state.get("format") == FORMAT else None
 
 
 def fingerprint_of(recipe: Recipe, weights: Iterable[torch.Tensor]) -> str:

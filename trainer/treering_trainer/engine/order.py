@@ -7,14 +7,15 @@ the new images first, then the memory.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
 
 
 def derive_seed(seed: int, *path: int | str) -> int:
@@ -41,12 +42,14 @@ class Mix:
         memory: number of remembered images.
         batch: images in a batch.
         share: memory's share of every batch; None shows each remembered image once an epoch, where it falls.
+        ranks: processes that share every batch; each gets at least one image of it.
     """
 
     new: int
     memory: int
     batch: int
     share: float | None = None
+    ranks: int = 1
 
     @property
     def memory_per_batch(self) -> int:
@@ -58,20 +61,27 @@ class Mix:
     @property
     def passes(self) -> int:
         """Images shown in one epoch, counting repeats."""
-        if not self.memory_per_batch:
-            return self.new + self.memory
-        return self.new + self.memory_per_batch * self.length
+        return sum(self._sizes)
 
-    @cached_property
+    @property
     def length(self) -> int:
         """Batches in one epoch."""
-        if self.memory_per_batch:
-            return math.ceil(self.new / (self.batch - self.memory_per_batch))
-        return len(_chunks(range(self.new + self.memory), self.batch))
+        return len(self._sizes)
+
+    @cached_property
+    def _sizes(self) -> tuple[int, ...]:
+        return tuple(len(batch) for batch in self.batches(0, 0))  # alike in every epoch
 
     def batches(self, seed: int, epoch: int) -> list[list[int]]:
         """The batches of one epoch, as indices."""
-        source = random.Random(derive_seed(seed, epoch, "order"))
+        batches = self._batches(random.Random(derive_seed(seed, epoch, "order")))
+        if len(batches) > 1 and len(batches[-1]) < self.ranks:
+            batches[-2].extend(batches.pop())
+        for only in batches[:1]:  # fewer images than ranks: some are shown twice
+            only.extend(only[place % len(only)] for place in range(self.ranks - len(only)))
+        return batches
+
+    def _batches(self, source: random.Random) -> list[list[int]]:
         if not self.memory_per_batch:
             return _chunks(_shuffled(range(self.new + self.memory), source), self.batch)
         size = self.batch - self.memory_per_batch
@@ -88,11 +98,16 @@ class Mix:
 
 
 class EpochBatches:
-    """A batch sampler for torch's `DataLoader`: every iteration gives the batches of the epoch set last."""
+    """A batch sampler for torch's `DataLoader`: every iteration gives one rank's share of the epoch set last.
 
-    def __init__(self, mix: Mix, seed: int) -> None:
+    A rank's share of a batch is every `ranks`-th image. What an image is shown with is settled before it is shared out,
+    so that all ranks together show what one process alone would have shown.
+    """
+
+    def __init__(self, mix: Mix, seed: int, rank: int = 0) -> None:
         self.mix = mix
         self.seed = seed
+        self.rank = rank
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -102,8 +117,13 @@ class EpochBatches:
         shown = 0
         for batch in self.mix.batches(self.seed, self.epoch):
             seeds = (derive_seed(self.seed, self.epoch, "place", shown + offset) for offset in range(len(batch)))
-            yield [Place(image, seed) for image, seed in zip(batch, seeds, strict=True)]
+            places = [Place(image, seed) for image, seed in zip(batch, seeds, strict=True)]
+            yield self.share(places)
             shown += len(batch)
+
+    def share(self, batch: list[Item]) -> list[Item]:
+        """This rank's part of a batch."""
+        return batch[self.rank :: self.mix.ranks]
 
 
 def _shuffled(indices: Sequence[int], source: random.Random) -> list[int]:

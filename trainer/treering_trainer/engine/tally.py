@@ -21,7 +21,8 @@ class Tally:
         best_fitness: 0..1; None without validation.
         passes: images shown in full epochs, counting repeats.
         attempts: process starts that worked on this training, as far as a checkpoint tells.
-        seconds: time that the full epochs took, with their validation.
+        seconds: time that the full epochs took, with their validation, times the ranks that took part.
+        peak_memory_bytes: of the first rank's GPU; 0 on processors.
         finished: whether the last epoch has been trained, or training stopped early.
     """
 
@@ -32,6 +33,7 @@ class Tally:
     passes: int = 0
     attempts: int = 1
     seconds: float = 0.0
+    peak_memory_bytes: int = 0
     finished: bool = False
 
     def consider(self, fitness: float, weights: Mapping[str, torch.Tensor], epoch: int) -> None:

@@ -14,6 +14,7 @@ from treering_trainer.progress.events import (
     StageFinished,
     StageProgress,
     StageStarted,
+    StrategyChosen,
 )
 from treering_trainer.progress.json_lines import JsonLines
 from treering_trainer.progress.lines import Lines
@@ -39,5 +40,6 @@ __all__ = [
     "StageFinished",
     "StageProgress",
     "StageStarted",
+    "StrategyChosen",
     "can_draw",
 ]

@@ -5,7 +5,7 @@ fact, in order; it carries its own data and no reference to anything alive, so t
 
     RoundStarted
       StageStarted → StageProgress* (train: EpochFinished after each epoch) → StageFinished     for each stage
-    RoundFinished          Message and Measured come at any time
+    RoundFinished          Message and Measured come at any time, StrategyChosen after analyse
 
 A round that goes on where it stopped starts at its first unfinished stage. A round that fails ends without
 `RoundFinished`.
@@ -77,6 +77,14 @@ class StageFinished:
 
 
 @dataclass(frozen=True)
+class StrategyChosen:
+    """How the round learns, `incremental` or `full`, and why, in words."""
+
+    strategy: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class RoundFinished:
     """A round reached its verdict.
 
@@ -109,7 +117,17 @@ class Message:
     text: str
 
 
-Event = RoundStarted | StageStarted | StageProgress | EpochFinished | StageFinished | RoundFinished | Measured | Message
+Event = (
+    RoundStarted
+    | StageStarted
+    | StageProgress
+    | EpochFinished
+    | StageFinished
+    | StrategyChosen
+    | RoundFinished
+    | Measured
+    | Message
+)
 Observer = Callable[[Event], None]
 
 

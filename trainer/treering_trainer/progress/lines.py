@@ -22,6 +22,7 @@ from treering_trainer.progress.events import (
     StageFinished,
     StageProgress,
     StageStarted,
+    StrategyChosen,
 )
 from treering_trainer.progress.state import ProgressState, Snapshot, rfc3339
 
@@ -60,7 +61,7 @@ class Lines:
                 self._write("INFO", f"{wording.one_line(event.stage)}: started ({event.index} of {event.total})")
             case Message():
                 self._write(event.level.upper(), wording.one_line(event.text))
-            case Measured():
+            case Measured() | StrategyChosen():
                 pass
             case _:
                 self._write("INFO", _milestone(event, self._state.snapshot()))

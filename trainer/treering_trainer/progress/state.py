@@ -24,6 +24,7 @@ from treering_trainer.progress.events import (
     StageFinished,
     StageProgress,
     StageStarted,
+    StrategyChosen,
     json_value,
 )
 from treering_trainer.progress.speed import Speed
@@ -36,7 +37,8 @@ class Snapshot:
 
     `progress` is the share of the whole round, 0..1; `eta_s` the seconds until its end. `done` and `total` belong to
     the running stage, in `unit`s; in `train` they are images over the whole training. `epoch` is the last finished
-    one, `losses` and `learning_rate` are its own. `measured` maps (metric, labels) to values. Times are Unix seconds.
+    one, `losses` and `learning_rate` are its own. `strategy` is known once analysed. `measured` maps (metric, labels)
+    to values. Times are Unix seconds.
     """
 
     phase: Literal["waiting", "running", "finished"] = "waiting"
@@ -45,6 +47,8 @@ class Snapshot:
     attempt: int = 0
     increments: tuple[str, ...] = ()
     reason: str = ""
+    strategy: str = ""
+    strategy_reason: str = ""
     started_s: float | None = None
     updated_s: float | None = None
     progress: float = 0.0
@@ -120,6 +124,8 @@ class ProgressState:
                 return self._epoch_finished(event)
             case StageFinished():
                 return self._stage_finished(event)
+            case StrategyChosen():
+                return replace(self._snapshot, strategy=event.strategy, strategy_reason=event.reason)
             case RoundFinished():
                 return replace(self._snapshot, phase="finished", progress=1.0, eta_s=0.0, stage="", result=event.result)
             case Measured():

@@ -20,9 +20,11 @@ from treering_api import BadDataError, BadSpecError, Increment, ModelRef, StoreE
 from treering_trainer.dataset import Kind, wanted_keys
 from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
-from treering_trainer.records import FetchRecord
+from treering_trainer.progress import Message
+from treering_trainer.records import AnalyseRecord, FetchRecord
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import (
+    NoStoreError,
     NotFoundError,
     ObjectInfo,
     Pulled,
@@ -38,6 +40,7 @@ from treering_trainer.store import (
 MEMORY = "memory.json"
 VAL = "val.json"
 LEARNED = "learned.json"
+_STAMPS, _HISTORY_STAMPS = "fetched.json", "history-fetched.json"
 MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED)
 
 
@@ -69,6 +72,7 @@ def fetch(bench: Workbench) -> FetchRecord:
     pulled += [source.pulled for source in fetched.values()]
     stamps = {name: source.stamp for name, source in fetched.items()}
     _start_anew_if_changed(bench, stamps | (_base_stamp(bench) if first else {}))
+    _fetch_history_again(bench)
     return FetchRecord(
         objects=sum(part.objects for part in pulled),
         size_bytes=sum(part.size_bytes for part in pulled),
@@ -122,8 +126,8 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
 def fetch_for_full(bench: Workbench) -> None:
     """Pull what only full retraining needs: the base weights and every increment learned so far."""
     _fetch_base(bench)
-    for source in increment_sources(bench, bench.plan.history):
-        fetch_source(bench, source)
+    stamps = {source.name: fetch_source(bench, source).stamp for source in increment_sources(bench, bench.plan.history)}
+    write_atomic(bench.folder / _HISTORY_STAMPS, json.dumps(stamps, sort_keys=True).encode())
 
 
 def fetch_memory(bench: Workbench) -> None:
@@ -248,11 +252,32 @@ def _stamp(uri: str, objects: Iterable[ObjectInfo]) -> str:
 
 
 def _start_anew_if_changed(bench: Workbench, stamps: dict[str, str]) -> None:
-    seen = bench.folder / "fetched.json"
+    seen = bench.folder / _STAMPS
     text = json.dumps(stamps, sort_keys=True).encode()
     if seen.exists() and seen.read_bytes() != text:
-        bench.forget()
+        _start_anew(bench, "a delivery, a hold-out or the base weights changed")
     write_atomic(seen, text)
+
+
+def _fetch_history_again(bench: Workbench) -> None:
+    """A full round that goes on needs what was learned before: in this folder, and as it was when the round began."""
+    analysis = bench.find("analyse")
+    if not isinstance(analysis, AnalyseRecord) or analysis.strategy != "full" or not bench.plan.history:
+        return
+    stamps = bench.folder / _HISTORY_STAMPS
+    before = stamps.read_bytes() if stamps.exists() else b""
+    try:
+        fetch_for_full(bench)
+    except (NoStoreError, BadDataError) as error:
+        _start_anew(bench, f"what was learned before can't be had again ({error.where}: {error.found})")
+        return
+    if stamps.read_bytes() != before:
+        _start_anew(bench, "a delivery that was learned before changed")
+
+
+def _start_anew(bench: Workbench, why: str) -> None:
+    bench.forget()
+    bench.observer(Message("info", f"{why} since the round began: it begins anew"))
 
 
 def _remove_strays(folder: Path, keys: list[str]) -> None:

@@ -13,8 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from treering_api import STAGES, ResumableError, RoundSummary, TreeringError
-from treering_trainer.progress import Measured, RoundFinished, RoundStarted, StageFinished, StageStarted
-from treering_trainer.records import ExportRecord, GateRecord, Record, TrainRecord, VerifyRecord
+from treering_trainer.progress import (
+    Event,
+    Measured,
+    RoundFinished,
+    RoundStarted,
+    StageFinished,
+    StageStarted,
+    StrategyChosen,
+)
+from treering_trainer.records import AnalyseRecord, ExportRecord, GateRecord, Record, TrainRecord, VerifyRecord
 from treering_trainer.stages.analyse import analyse
 from treering_trainer.stages.evaluate import evaluate
 from treering_trainer.stages.export import export
@@ -70,8 +78,8 @@ def _run_stage(bench: Workbench, stage: str, index: int) -> None:
         if record is None:
             record = STAGE_FUNCTIONS[stage](bench)
             bench.keep(stage, record)
-    for measured in _measurements(record):
-        bench.observer(measured)
+    for event in _news(record):
+        bench.observer(event)
     bench.observer(StageFinished(stage, time.monotonic() - start_s, outcome(record)))
 
 
@@ -102,7 +110,10 @@ def _disk_failures_named(bench: Workbench) -> Iterator[None]:
         ) from error
 
 
-def _measurements(record: Record) -> list[Measured]:
+def _news(record: Record) -> list[Event]:
+    """What a record says that no other event does."""
+    if isinstance(record, AnalyseRecord):
+        return [StrategyChosen(record.strategy, record.reason)]
     if isinstance(record, VerifyRecord):
         severities = [finding.severity for finding in record.findings]
         return [

@@ -1,8 +1,13 @@
-"""Data sets between stages: what verify found usable and what prepare made of it, as JSON in the work folder."""
+"""Data sets between stages: what verify found usable and what prepare made of it, as JSON in the work folder.
+
+Pictures are named by their place relative to the file: a round that goes on in another folder, on another machine,
+finds its own there.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -16,12 +21,12 @@ from treering_trainer.store import write_atomic
 
 def save_datasets(path: Path, datasets: Sequence[DataSet]) -> None:
     """Write verified data sets."""
-    _write(path, [_from_dataset(dataset) for dataset in datasets])
+    _write(path, [_from_dataset(dataset, path.parent) for dataset in datasets])
 
 
 def load_datasets(path: Path) -> tuple[DataSet, ...]:
     """Read what `save_datasets` wrote."""
-    return tuple(_to_dataset(data) for data in json.loads(path.read_bytes()))
+    return tuple(_to_dataset(data, path.parent) for data in json.loads(path.read_bytes()))
 
 
 def save_training(path: Path, data: TrainingData) -> None:
@@ -30,9 +35,9 @@ def save_training(path: Path, data: TrainingData) -> None:
         path,
         {
             "names": data.names,
-            "new": [_from_sample(sample) for sample in data.new],
+            "new": [_from_sample(sample, path.parent) for sample in data.new],
             "known": [sorted(known) for known in data.new_classes_known],
-            "memory": [_from_sample(sample) for sample in data.memory],
+            "memory": [_from_sample(sample, path.parent) for sample in data.memory],
             "batch_share": data.batch_share,
             "merged_images": data.merged_images,
             "pseudo_labels": dict(data.pseudo_labels),
@@ -45,9 +50,9 @@ def load_training(path: Path) -> TrainingData:
     data = json.loads(path.read_bytes())
     return TrainingData(
         names=tuple(data["names"]),
-        new=tuple(_to_sample(item) for item in data["new"]),
+        new=tuple(_to_sample(item, path.parent) for item in data["new"]),
         new_classes_known=tuple(frozenset(known) for known in data["known"]),
-        memory=tuple(_to_sample(item) for item in data["memory"]),
+        memory=tuple(_to_sample(item, path.parent) for item in data["memory"]),
         batch_share=data["batch_share"],
         merged_images=data["merged_images"],
         pseudo_labels=data["pseudo_labels"],
@@ -58,34 +63,33 @@ def _write(path: Path, data: object) -> None:
     write_atomic(path, json.dumps(data).encode())
 
 
-def _from_dataset(dataset: DataSet) -> dict[str, Any]:
+def _from_dataset(dataset: DataSet, folder: Path) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "kind": dataset.kind,
         "names": dataset.names,
-        "train": [_from_sample(sample) for sample in dataset.train],
-        "val": [_from_sample(sample) for sample in dataset.val],
+        "train": [_from_sample(sample, folder) for sample in dataset.train],
+        "val": [_from_sample(sample, folder) for sample in dataset.val],
     }
 
 
-def _to_dataset(data: dict[str, Any]) -> DataSet:
+def _to_dataset(data: dict[str, Any], folder: Path) -> DataSet:
     return DataSet(
         name=data["name"],
         kind=cast("Literal['increment', 'holdout', 'memory']", data["kind"]),
         names=tuple(data["names"]),
-        train=tuple(_to_sample(item) for item in data["train"]),
-        val=tuple(_to_sample(item) for item in data["val"]),
+        train=tuple(_to_sample(item, folder) for item in data["train"]),
+        val=tuple(_to_sample(item, folder) for item in data["val"]),
     )
 
 
-def _from_sample(sample: Sample) -> list[Any]:
+def _from_sample(sample: Sample, folder: Path) -> list[Any]:
     boxes = [[float(value) for value in row] for row in sample.boxes]
-    return [
-        sample.name, str(sample.image), boxes, sample.width, sample.height, sample.sha256, sample.phash,
-    ]  # fmt: skip
+    image = os.path.relpath(sample.image, folder)
+    return [sample.name, image, boxes, sample.width, sample.height, sample.sha256, sample.phash]
 
 
-def _to_sample(data: list[Any]) -> Sample:
+def _to_sample(data: list[Any], folder: Path) -> Sample:
     name, image, boxes, width, height, sha256, phash = data
     array = np.asarray(boxes, dtype=np.float64).reshape(-1, 5)
-    return Sample(name, Path(image), array, width, height, sha256, phash)
+    return Sample(name, Path(os.path.normpath(folder / image)), array, width, height, sha256, phash)

@@ -81,13 +81,22 @@ class Store(ABC):
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, sorted by key. A folder marker (`key/`) is none."""
+        return iter(sorted(self.stream(prefix), key=lambda info: info.key))
+
+    def stream(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """What `list` gives, in no order, one by one: for more objects than one wants to hold."""
         keys.check_prefix(prefix, self.uri)
         start = f"{self._prefix}/" if self._prefix else ""
-        found = (info for info in self._list(start + prefix) if not info.key.endswith("/"))
-        inside = [ObjectInfo(info.key.removeprefix(start), info.size_bytes, info.etag) for info in found]
-        for info in inside:
-            keys.check_found(info.key, self.uri)
-        return iter(sorted(inside, key=lambda info: info.key))
+        for info in self._list(start + prefix):
+            if not info.key.endswith("/"):
+                key = info.key.removeprefix(start)
+                keys.check_found(key, self.uri)
+                yield ObjectInfo(key, info.size_bytes, info.etag)
+
+    def folders(self) -> tuple[str, ...]:
+        """Names of the folders right below the root, sorted; names that can't be part of a key are among them."""
+        start = f"{self._prefix}/" if self._prefix else ""
+        return tuple(sorted(folder.removeprefix(start).removesuffix("/") for folder in self._folders(start)))
 
     def stat(self, key: str) -> ObjectInfo:
         """Size and tag of one object. NotFoundError where there is none."""
@@ -207,6 +216,8 @@ class Store(ABC):
 
     @abstractmethod
     def _list(self, prefix: str) -> Iterable[ObjectInfo]: ...
+    @abstractmethod
+    def _folders(self, prefix: str) -> Iterable[str]: ...
     @abstractmethod
     def _stat(self, key: str) -> ObjectInfo: ...
     @abstractmethod

@@ -33,8 +33,7 @@ class FileStore(Store):
         self.remember(Capabilities(conditional_create=True, conditional_replace=True))
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        if not self._folder.is_dir():
-            raise NoStoreError(self.uri, "no such folder", "Check the path; it must be there where the trainer runs.")
+        self._expect_root()
         below = prefix.rpartition("/")[0]
         self._inside(below)
         for path in _walk(self._folder / below, self.uri):
@@ -42,6 +41,13 @@ class FileStore(Store):
             if key.startswith(prefix) and (path.exists() or path.is_symlink()):  # else removed since the walk
                 with self._explained(key):
                     yield _info(key, self._inside(key).stat())
+
+    def _folders(self, prefix: str) -> Iterator[str]:
+        self._expect_root()
+        parent = self._inside(prefix.rstrip("/"))
+        with self._explained(prefix):
+            names = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+        return (f"{prefix}{name}/" for name in names)
 
     def _stat(self, key: str) -> ObjectInfo:
         with self._explained(key), self._inside(key).open("rb") as file:
@@ -99,6 +105,10 @@ class FileStore(Store):
         if not path.is_relative_to(self._folder):
             raise AccessDeniedError(self._address(key), "a symbolic link leads out of the store", mend)
         return path
+
+    def _expect_root(self) -> None:
+        if not self._folder.is_dir():
+            raise NoStoreError(self.uri, "no such folder", "Check the path; it must be there where the trainer runs.")
 
     def _expect_no_folder(self, key: str, path: Path) -> None:
         mend = "In a folder store a name is either an object or a folder; choose another key."

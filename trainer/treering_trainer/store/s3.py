@@ -79,6 +79,12 @@ class S3Store(Store):
                 for found in page.get("Contents", ()):
                     yield ObjectInfo(found["Key"], found["Size"], found["ETag"].strip('"'))
 
+    def _folders(self, prefix: str) -> Iterator[str]:
+        with self._explained(self._address(prefix).rstrip("/")):
+            listing = self._reach().get_paginator("list_objects_v2")
+            for page in listing.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"):
+                yield from (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+
     def _stat(self, key: str) -> ObjectInfo:
         with self._explained(self._address(key)):
             found = self._reach().head_object(Bucket=self._bucket, Key=key)

@@ -11,13 +11,11 @@ import os
 import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from treering_trainer.records import FileEntry
 from treering_trainer.store.base import ObjectInfo, Store, not_found
-from treering_trainer.store.manifest import describe_file
 from treering_trainer.store.pull_index import PullIndex
 
 Item = TypeVar("Item")
@@ -50,11 +48,10 @@ class Pulled:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did, with the entries for a manifest."""
+    """What a push did."""
 
     objects: int
     size_bytes: int
-    files: dict[str, FileEntry] = field(default_factory=dict)
 
 
 def pull(
@@ -116,15 +113,13 @@ def push(
         ConflictError: create, and an object was there.
         StoreError: as `Store.put_file`.
     """
-    entries: dict[str, FileEntry] = {}
 
     def send(key: str) -> Transferred:
         store.put_file(key, files[key], create=create)
-        entries[key] = describe_file(files[key])
-        return Transferred(key, entries[key].size_bytes, from_cache=False)
+        return Transferred(key, files[key].stat().st_size, from_cache=False)
 
     done = [_tell(one, on_object) for one in _in_parallel(send, files, workers)]
-    return Pushed(len(done), sum(one.size_bytes for one in done), {key: entries[key] for key in files})
+    return Pushed(len(done), sum(one.size_bytes for one in done))
 
 
 def _tell(one: Transferred, on_object: Observer | None) -> Transferred:

@@ -17,6 +17,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 from treering_api import BadSpecError
 from treering_trainer.engine.checkpoint import save_checkpoint
 from treering_trainer.engine.order import EpochBatches, Mix, derive_seed
+from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
 from treering_trainer.records import EpochRecord
@@ -25,6 +26,7 @@ from treering_trainer.yolo.losses import PolicyLoss
 from treering_trainer.yolo.parts import grid_size
 from treering_trainer.yolo.resume import restore, state_of
 from treering_trainer.yolo.samples import SampleDataset, reading_loader, training_loader, training_set
+from treering_trainer.yolo.shared import SummedLoss, share_gradients, share_statistics, share_targets
 
 CHECKPOINT = "checkpoint.pt"
 BUFFERED_BATCHES = 8
@@ -41,7 +43,7 @@ def prepare_model(recipe: Recipe, model: DetectionModel) -> None:
 
 
 class TreeringTrainer(DetectionTrainer):
-    """One training by one recipe."""
+    """One training by one recipe, alone or as one of several ranks; ultralytics itself always thinks it is alone."""
 
     model: Any  # ultralytics declares these as None, or as a path, and fills them in later
     ema: Any
@@ -59,16 +61,18 @@ class TreeringTrainer(DetectionTrainer):
         *,
         fingerprint: str,
         resumed: Mapping[str, Any] | None,
+        rank: Rank = ALONE,
     ) -> None:
         self.recipe = recipe
+        self.rank = rank
         self.given_model = model
         self.validate_model = validate
         self.fingerprint = fingerprint
         self.resumed = resumed
         self.tally = Tally.of(resumed["tally"]) if resumed is not None else Tally()
-        self.mix = Mix(len(recipe.new), len(recipe.memory), recipe.settings.batch, recipe.batch_share)
+        self.mix = Mix(len(recipe.new), len(recipe.memory), recipe.settings.batch, recipe.batch_share, rank.count)
         assert self.mix.passes, "there is nothing to train on"
-        self.order = EpochBatches(self.mix, recipe.settings.seed)
+        self.order = EpochBatches(self.mix, recipe.settings.seed, rank.number)
         self.checkpoint = recipe.folder / CHECKPOINT
         super().__init__(overrides=arguments(recipe))
         self.add_callback("on_train_epoch_start", lambda _: self._start_epoch())
@@ -104,6 +108,8 @@ class TreeringTrainer(DetectionTrainer):
         """Our model, changed by the policies, with the layers they freeze."""
         prepare_model(self.recipe, self.given_model)
         self.model = self.given_model
+        if self.rank.count > 1:
+            share_statistics(self.model, gpu=self.device.type == "cuda")
         frozen = [name for policy in self.recipe.policies for name in policy.frozen(self.model)]
         self.args.freeze = list(dict.fromkeys(frozen)) or None
 
@@ -115,7 +121,9 @@ class TreeringTrainer(DetectionTrainer):
         if mode != "train":
             token = samples[:1]
             return reading_loader(token, self.recipe.names, image_size=64, batch=1, stride=stride, workers=0)
-        dataset = training_set(samples, self.recipe.names, self.args, batch=batch_size, stride=stride)
+        dataset = training_set(
+            samples, self.recipe.names, self.args, batch=batch_size // self.rank.count, stride=stride, rank=self.rank
+        )
         return training_loader(dataset, self.order, workers=workers, pin=self.device.type == "cuda")
 
     def _build_train_pipeline(self) -> None:
@@ -127,9 +135,15 @@ class TreeringTrainer(DetectionTrainer):
         self._ultralytics._setup_train()
         losses = [policy for policy in self.recipe.policies if policy.adds_loss]
         criterion = self.network.init_criterion()
-        self.model.criterion = PolicyLoss(criterion, losses) if losses else criterion
+        shared = self.rank.count > 1
+        if shared:
+            share_targets(criterion)
+        whole = PolicyLoss(criterion, losses, self.rank) if losses else criterion
+        self.model.criterion = SummedLoss(whole, self.rank) if shared else whole
         if self.resumed is not None:
             restore(self, self.resumed)
+        if shared:
+            self.model = share_gradients(self.model)
 
     def _model_train(self) -> None:
         self._ultralytics._model_train()
@@ -140,9 +154,11 @@ class TreeringTrainer(DetectionTrainer):
         """Fitness of the averaged weights, where there is something to validate on; the best ones are kept."""
         if self.validate_model is None or self._cut_short:
             return {}, None
-        fitness = self.validate_model(copy.deepcopy(self.averaged))  # whatever is done to it, training goes on
-        self.tally.consider(fitness, self.averaged.state_dict(), self.epoch + 1)
-        return {}, fitness
+        fitness = 0.0
+        if self.rank.first:
+            fitness = self.validate_model(copy.deepcopy(self.averaged))  # whatever is done to it, training goes on
+            self.tally.consider(fitness, self.averaged.state_dict(), self.epoch + 1)
+        return {}, self.rank.hand_round(fitness)
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Never: ultralytics would go on from a checkpoint of its own; see `_end_epoch`."""
@@ -154,7 +170,8 @@ class TreeringTrainer(DetectionTrainer):
         if self._cut_short:
             return False  # what counts is the last full epoch
         self._record_epoch()
-        save_checkpoint(self.checkpoint, state_of(self), fingerprint=self.fingerprint)
+        if self.rank.first:
+            save_checkpoint(self.checkpoint, state_of(self), fingerprint=self.fingerprint)
         return True
 
     def save_metrics(self, metrics: dict[str, float]) -> None:
@@ -171,8 +188,9 @@ class TreeringTrainer(DetectionTrainer):
         self.order.epoch = epoch
         dataset = self.train_loader.dataset
         assert isinstance(dataset, SampleDataset)
-        first = self.mix.batches(seed, epoch)[:BUFFERED_BATCHES]
-        dataset.prefill([index for batch in first for index in batch])
+        batches = self.mix.batches(seed, epoch)
+        self._sizes = [len(batch) for batch in batches]
+        dataset.prefill([index for batch in batches[:BUFFERED_BATCHES] for index in self.order.share(batch)])
         self.train_loader.generator.manual_seed(derive_seed(seed, epoch, "workers"))
         self.train_loader.reset()  # workers forked anew: their random state is the epoch's, whatever came before
         self._epoch_start_s = time.monotonic()
@@ -182,11 +200,11 @@ class TreeringTrainer(DetectionTrainer):
             policy.epoch_start(self.network, epoch)
 
     def _end_batch(self) -> None:
+        self._epoch_passes += self._sizes[self._epoch_batches]
         self._epoch_batches += 1
-        self._epoch_passes += len(self._last_batch)
         shown = self.tally.passes + self._epoch_passes
         self.recipe.listener.batch(shown, self.mix.passes * self.recipe.settings.epochs)
-        if self.recipe.stop.requested:
+        if self.rank.any(self.recipe.stop.requested):
             self.stop = True
             self._cut_short = self._epoch_batches < self.mix.length
 
@@ -199,22 +217,20 @@ class TreeringTrainer(DetectionTrainer):
         for policy in self.recipe.policies:
             policy.epoch_end(self.network, self.epoch)
 
-    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """As ultralytics does; the images' names are kept for counting."""
-        self._last_batch = batch["im_file"]
-        return super().preprocess_batch(batch)
-
     def _record_epoch(self) -> None:
+        losses = self.tloss or {}
         record = EpochRecord(
             epoch=self.epoch + 1,
-            losses={name: float(value) for name, value in (self.tloss or {}).items()},
+            losses=dict(zip(losses, self.rank.sums([float(value) for value in losses.values()]), strict=True)),
             learning_rate=float(self.optimizer.param_groups[0]["lr"]),
             images_per_s=self._epoch_passes / max(self._train_s, 1e-9),
             fitness=self.fitness,
         )
         self.tally.records.append(record)
         self.tally.passes += self._epoch_passes
-        self.tally.seconds += time.monotonic() - self._epoch_start_s
+        self.tally.seconds += self.rank.count * (time.monotonic() - self._epoch_start_s)
+        if self.device.type == "cuda":
+            self.tally.peak_memory_bytes = max(self.tally.peak_memory_bytes, torch.cuda.max_memory_allocated())
         # Not `self.stop`, which also says that someone asked for a stop
         waited = 0 if self.fitness is None else self.epoch + 1 - self.stopper.best_epoch
         self.tally.finished = self.epoch + 1 >= self.epochs or waited >= self.stopper.patience

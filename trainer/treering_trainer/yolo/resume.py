@@ -38,7 +38,7 @@ def restore(trainer: TreeringTrainer, state: Mapping[str, Any]) -> None:
         policy.load_state_dict(state["policies"].get(policy.name, {}))
     trainer.start_epoch = state["epoch"] + 1
     for _ in range(trainer.start_epoch):
-        _age(trainer.model.criterion)
+        _age(trainer.network.criterion)
     trainer.scheduler.last_epoch = trainer.start_epoch - 1
 
 

@@ -19,6 +19,7 @@ from ultralytics.utils import NUM_THREADS
 from treering_trainer.dataset import Sample
 from treering_trainer.engine.machine import free_memory_bytes
 from treering_trainer.engine.order import EpochBatches, Place
+from treering_trainer.engine.ranks import ALONE, Rank
 
 CACHE_SHARE = 0.2  # of the free memory that decoded images may take
 
@@ -66,13 +67,14 @@ class SampleDataset(YOLODataset):
 
 
 def training_set(
-    samples: Sequence[Sample], names: Sequence[str], hyp: Any, *, batch: int, stride: int
+    samples: Sequence[Sample], names: Sequence[str], hyp: Any, *, batch: int, stride: int, rank: Rank = ALONE
 ) -> SampleDataset:
     """An augmenting data set; decoded images stay in memory where they fit easily.
 
     Where they do not, a mosaic's partners are images that the same process loaded shortly before, as in ultralytics:
-    then what an image is shown with depends on the number of processes.
+    then what an image is shown with depends on the number of processes. All ranks do the one or the other.
     """
+    cached = rank.all(_fits_in_memory(rank.count * len(samples), hyp.imgsz))  # as if all were on one machine
     return SampleDataset(
         samples,
         names,
@@ -82,7 +84,7 @@ def training_set(
         batch_size=batch,
         stride=stride,
         pad=0.0,
-        cache="ram" if _fits_in_memory(len(samples), hyp.imgsz) else None,
+        cache="ram" if cached else None,
     )
 
 

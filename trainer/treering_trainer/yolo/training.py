@@ -17,6 +17,7 @@ from ultralytics.nn.tasks import DetectionModel
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.checkpoint import fingerprint_of, load_checkpoint
+from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
 from treering_trainer.records import EpochRecord
@@ -34,7 +35,7 @@ class Trained:
     Args:
         model: the averaged weights of the best epoch (of the last one without validation), float32, eval mode.
         image_passes: images shown in the epochs that count, over all attempts; an epoch that was cut off is not.
-        gpu_seconds: time that those epochs took on a GPU; 0 on a CPU.
+        gpu_seconds: time that those epochs took, summed over all GPUs; 0 on a CPU.
     """
 
     model: DetectionModel
@@ -45,6 +46,39 @@ class Trained:
     attempts: int
     gpu_seconds: float
     peak_memory_bytes: int
+
+
+def has_ended(recipe: Recipe, model: DetectionModel) -> bool:
+    """Whether a training of `recipe` from `model` is there to be read."""
+    fingerprint = fingerprint_of(recipe, model.state_dict().values())
+    state = load_checkpoint(recipe.folder / CHECKPOINT, fingerprint=fingerprint)
+    return state is not None and bool(state["tally"]["finished"])
+
+
+def train_as_rank(recipe: Recipe, model: DetectionModel, validate: Validate | None, rank: Rank) -> None:
+    """Take part in a training of several ranks; the first one leaves its result in a checkpoint, for `train` to read.
+
+    Args:
+        validate: the first rank's; others never validate.
+
+    Raises:
+        ResumableError: a stop was asked for on any rank, or the ranks were about to train different things.
+    """
+    fingerprint = fingerprint_of(recipe, model.state_dict().values())
+    if not rank.all(rank.hand_round(fingerprint) == fingerprint):
+        raise ResumableError(
+            "train",
+            "the nodes have prepared different trainings",
+            "Run again; if it stays so, look whether all pods have the same image, and the same base model.",
+        )
+    resumed = rank.hand_round(
+        load_checkpoint(recipe.folder / CHECKPOINT, fingerprint=fingerprint) if rank.first else None
+    )
+    validates = rank.hand_round(validate is not None)
+    trainer = _run(recipe, model, (validate or _never) if validates else None, fingerprint, resumed, rank)
+    if not trainer.tally.finished:
+        recipe.stop.request(rank.first_of(recipe.stop.reason))
+        recipe.stop.check("train")
 
 
 def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> Trained:
@@ -62,14 +96,30 @@ def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> T
     resumed = load_checkpoint(recipe.folder / CHECKPOINT, fingerprint=fingerprint)
     if resumed is not None and resumed["tally"]["finished"]:
         return _read(recipe, model, resumed)
-    _forget_peak_memory(recipe)
-    keep_threads()
-    trainer = TreeringTrainer(recipe, model, validate, fingerprint=fingerprint, resumed=resumed)
-    with _explained_memory(recipe, trainer), _no_downloads():
-        trainer.run()
+    trainer = _run(recipe, model, validate, fingerprint, resumed, ALONE)
     if not trainer.tally.finished:
         recipe.stop.check("train")
     return _trained(recipe, trainer.averaged, trainer.tally)
+
+
+def _run(
+    recipe: Recipe,
+    model: DetectionModel,
+    validate: Validate | None,
+    fingerprint: str,
+    resumed: Mapping[str, Any] | None,
+    rank: Rank,
+) -> TreeringTrainer:
+    _forget_peak_memory(recipe)
+    keep_threads()
+    trainer = TreeringTrainer(recipe, model, validate, fingerprint=fingerprint, resumed=resumed, rank=rank)
+    with _explained_memory(recipe, trainer), _no_downloads():
+        trainer.run()
+    return trainer
+
+
+def _never(_model: DetectionModel) -> float:
+    raise AssertionError("only the first rank validates")
 
 
 def _read(recipe: Recipe, model: DetectionModel, state: Mapping[str, Any]) -> Trained:
@@ -97,7 +147,7 @@ def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
         image_passes=tally.passes,
         attempts=tally.attempts,
         gpu_seconds=tally.seconds if cuda else 0.0,
-        peak_memory_bytes=torch.cuda.max_memory_allocated(recipe.device) if cuda else 0,
+        peak_memory_bytes=tally.peak_memory_bytes,
     )
 
 

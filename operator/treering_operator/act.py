@@ -1,0 +1,186 @@
+"""Doing: carries out a decision's actions and tells its notices. Every write may be repeated or lost.
+
+Called by `reconcile`. What is already there and ours is adopted; what is there and is not, or still goes away, is
+`NotYetError`: the line is looked at again soon. Answers feed the caches, so that the next look sees what was done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from treering_operator.actions import Action, DeleteJob, EnsureJob, Notice, SetSuspend
+from treering_operator.cluster.api import Api
+from treering_operator.cluster.cache import ChildCache
+from treering_operator.cluster.errors import AlreadyExistsError, ConflictError, ForbiddenError, NotFoundError
+from treering_operator.cluster.places import CONFIG_MAPS, EVENTS, JOBS, NETWORK_POLICIES, SERVICES, Place
+from treering_operator.observed import JobView
+from treering_operator.resources.children import Children, children
+from treering_operator.resources.event import event
+from treering_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+_REMEMBERED = 8192
+
+
+class NotYetError(Exception):
+    """Something of that name is there that is not ours, or is going: it has to go first."""
+
+
+class Actor:
+    """The operator's hands.
+
+    Args:
+        api: the session.
+        jobs: told of what was written.
+        settings: of the operator.
+    """
+
+    def __init__(self, api: Api, jobs: ChildCache[JobView], settings: Settings) -> None:
+        self._api, self._jobs, self._settings = api, jobs, settings
+        self._whole = _Remembered()
+        self._told = _Remembered()
+
+    async def act(self, resource: Mapping[str, Any], action: Action) -> None:
+        """Carry out one action.
+
+        Raises:
+            NotYetError: the Job's name is taken.
+            TreeringError: the Job can't be built.
+            ApiError: the API server does not let it happen.
+        """
+        match action:
+            case EnsureJob():
+                await self._ensure_job(resource, action)
+            case SetSuspend():
+                await self._set_suspend(resource, action)
+            case DeleteJob():
+                await self._delete_job(resource, action)
+
+    async def complete(self, resource: Mapping[str, Any], jobs: tuple[JobView, ...], wanted: frozenset[str]) -> None:
+        """Delete Jobs that never got their plan and that nobody wants any more: their pods would wait for ever.
+
+        Left behind where the operator died between the two writes, and the spec changed before it came back.
+        """
+        for job in jobs:
+            if job.outcome or job.deleting or job.name in wanted or job.uid in self._whole:
+                continue
+            if job.line_uid != resource["metadata"]["uid"]:
+                continue
+            if await self._has_plan(job):
+                self._whole.add(job.uid)
+            else:
+                log.warning("line %s/%s: Job %s has no plan, it is deleted", job.namespace, job.line, job.name)
+                await self._delete_job(resource, DeleteJob(job.name, job.uid))
+
+    async def tell(self, resource: Mapping[str, Any], notice: Notice) -> None:
+        """Tell a notice, once. One that can't be told is logged: nothing depends on it."""
+        body = event(resource, notice, datetime.now(UTC), self._settings.identity)
+        name = f"{resource['metadata']['namespace']}/{body['metadata']['name']}"
+        if name in self._told:
+            return
+        try:
+            await self._api.create(EVENTS, resource["metadata"]["namespace"], body)
+        except AlreadyExistsError:
+            pass
+        except (ForbiddenError, NotFoundError) as error:
+            log.info("event %s was not told: %s", name, error)
+        self._told.add(name)
+
+    async def _ensure_job(self, resource: Mapping[str, Any], action: EnsureJob) -> None:
+        made = children(resource, action.name, action.plan, self._settings)
+        namespace = resource["metadata"]["namespace"]
+        uid = self._known(resource, namespace, action.name)
+        if uid is None:
+            uid = await self._create_job(resource, namespace, made)
+        if uid in self._whole:
+            return
+        # the plan comes last: the pod waits for it, and so starts only when all the rest is there
+        if made.network_policy is not None:
+            policy = made.network_policy["metadata"]["name"]
+            await self._api.apply(NETWORK_POLICIES, namespace, policy, made.network_policy)
+        service = made.service(uid)
+        if service is not None:
+            await self._create_owned(SERVICES, namespace, service, uid)
+        await self._create_owned(CONFIG_MAPS, namespace, made.plan_map(uid), uid)
+        self._whole.add(uid)
+
+    def _known(self, resource: Mapping[str, Any], namespace: str, name: str) -> str | None:
+        """UID of the line's own Job of this name, as far as the cache knows."""
+        line = (namespace, resource["metadata"]["name"])
+        job = next((job for job in self._jobs.of(line) if job.name == name), None)
+        if job is None:
+            return None
+        if job.deleting or job.line_uid != resource["metadata"]["uid"]:
+            raise NotYetError(f"Job {name} is there, but not ours or going")
+        return job.uid
+
+    async def _create_job(self, resource: Mapping[str, Any], namespace: str, made: Children) -> str:
+        name = made.job["metadata"]["name"]
+        try:
+            job = await self._api.create(JOBS, namespace, made.job)
+        except AlreadyExistsError:
+            job = await self._api.get(JOBS, namespace, name)
+            if not _is_owned(job, resource["metadata"]["uid"]):
+                raise NotYetError(f"Job {name} is there, but not ours or going") from None
+        self._jobs.put(job)
+        uid: str = job["metadata"]["uid"]
+        return uid
+
+    async def _create_owned(self, place: Place, namespace: str, body: Mapping[str, Any], job_uid: str) -> None:
+        """Make what belongs to a Job. One of an earlier Job of the same name is about to be collected."""
+        name = body["metadata"]["name"]
+        try:
+            await self._api.create(place, namespace, body)
+        except AlreadyExistsError:
+            there = await self._api.get(place, namespace, name)
+            if not _is_owned(there, job_uid):
+                raise NotYetError(f"{place.plural} {name} is there, but belongs to another Job") from None
+
+    async def _has_plan(self, job: JobView) -> bool:
+        try:
+            return _is_owned(await self._api.get(CONFIG_MAPS, job.namespace, job.name), job.uid)
+        except NotFoundError:
+            return False
+
+    async def _set_suspend(self, resource: Mapping[str, Any], action: SetSuspend) -> None:
+        namespace = resource["metadata"]["namespace"]
+        body = {"metadata": {"uid": action.uid}, "spec": {"suspend": action.suspend}}
+        try:
+            self._jobs.put(await self._api.merge(JOBS, namespace, action.name, body))
+        except (NotFoundError, ConflictError):
+            raise NotYetError(f"Job {action.name} is another one now") from None
+
+    async def _delete_job(self, resource: Mapping[str, Any], action: DeleteJob) -> None:
+        namespace = resource["metadata"]["namespace"]
+        try:
+            answer = await self._api.delete(JOBS, namespace, action.name, action.uid)
+        except (NotFoundError, ConflictError):
+            return
+        if answer.get("kind") == "Job":
+            self._jobs.put(answer)
+
+
+class _Remembered:
+    """A set of the last few names, so that it never grows."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        self._names[name] = None
+        if len(self._names) > _REMEMBERED:
+            self._names.popitem(last=False)
+
+
+def _is_owned(child: Mapping[str, Any], uid: str) -> bool:
+    metadata = child["metadata"]
+    return "deletionTimestamp" not in metadata and any(
+        owner["uid"] == uid for owner in metadata.get("ownerReferences", ())
+    )

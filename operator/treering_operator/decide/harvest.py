@@ -1,0 +1,256 @@
+"""What a finished Job leaves in the status: each is taken once, in the order they ended."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from treering_api import (
+    Discovery,
+    Failure,
+    Mirror,
+    ModelStatus,
+    Reason,
+    RoundResult,
+    RoundStatus,
+    Status,
+    Unanswered,
+)
+from treering_operator.actions import Notice
+from treering_operator.decide import notices
+from treering_operator.decide.ending import Ending, read_ending
+from treering_operator.decide.family import Family
+from treering_operator.decide.reading import Line
+from treering_operator.decide.salvage import salvage
+from treering_operator.decide.wording import cut, moment, read_moment
+
+MOST_UNANSWERED = 3
+"""How often the same work is asked before a person is."""
+_REMEMBERED_JOBS = 200
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What finished Jobs brought in.
+
+    Args:
+        status: with their results in it.
+        notices: what to tell about them.
+        ended: result of the last round among them; empty: none.
+        gpu_seconds: GPU time that was not counted before.
+    """
+
+    status: Status
+    notices: tuple[Notice, ...] = ()
+    ended: str = ""
+    gpu_seconds: float = 0.0
+
+
+def harvest(line: Line, family: Family, status: Status, now: Any) -> Crop:
+    """Take the results of all finished Jobs that are not in the status yet."""
+    there = [job.uid for job in family.finished]
+    crop = Crop(status)
+    for job in family.finished:
+        if job.uid not in status.harvested:
+            crop = _take(line, crop, read_ending(line.name, job, family.pods_of(job), now))
+    kept = tuple(there[-_REMEMBERED_JOBS:])
+    return replace(crop, status=crop.status.model_copy(update={"harvested": kept}))
+
+
+def adopt(status: Status, mirror: Mirror) -> Status:
+    """The status of a line whose lineage stands so."""
+    update: dict[str, Any] = {"mirror": mirror, "unanswered": None, "model": _model(status, mirror, None)}
+    update["map50"] = _score(mirror.model.map50) if mirror.model else None
+    if status.mirror is None or status.mirror.discovered != mirror.discovered:
+        update["discovery"] = look_again(status.discovery)
+    if status.mirror is None or status.mirror.round != mirror.round:
+        update["round"] = mirror.round
+    return status.model_copy(update=update)
+
+
+def look_again(discovery: Discovery | None) -> Discovery | None:
+    """What was found may be settled: it counts only after a look that began later."""
+    if discovery is None:
+        return None
+    doubted = tuple(item.model_copy(update={"complete": False}) for item in discovery.deliveries)
+    looks = max(discovery.looks, discovery.begun)
+    return discovery.model_copy(update={"deliveries": doubted, "last_look": None, "looks": looks, "images": 0})
+
+
+def _take(line: Line, crop: Crop, ending: Ending) -> Crop:
+    if ending.kind == "settled":
+        return _settle(line, crop, ending)
+    if ending.kind == "outdated":
+        return _take_over(line, crop, ending)
+    if ending.kind == "failed":
+        return _fail(line, crop, ending)
+    return _count_silence(line, crop, ending)
+
+
+def _settle(line: Line, crop: Crop, ending: Ending) -> Crop:
+    result = ending.result
+    assert result is not None and result.mirror is not None, "settled means a result with a mirror"
+    new = not any(item.round == ending.job.number and item.verdict != "failed" for item in crop.status.rounds)
+    status = adopt(crop.status, result.mirror)
+    status = status.model_copy(update={"failure": None, "model": _model(status, result.mirror, result)})
+    status, gpu_seconds = _write_round(status, ending, result)
+    told = [notices.round_settled(line, ending, result)]
+    if result.mirror.held is not None and result.verdict == "rejected":
+        told.append(notices.held(line, ending, result.mirror.held.reason))
+    counts = new and ending.job.kind == "round"
+    return replace(
+        crop,
+        status=_closed(status, ending),
+        notices=(*crop.notices, *told),
+        ended=result.verdict if counts else crop.ended,
+        gpu_seconds=crop.gpu_seconds + gpu_seconds,
+    )
+
+
+def _take_over(line: Line, crop: Crop, ending: Ending) -> Crop:
+    """The store knows better. The failure holds only if the plan made from what it says is the same again."""
+    mirror = ending.result.mirror if ending.result else None
+    status, told = crop.status, crop.notices
+    if mirror is not None and mirror != status.mirror:
+        status = adopt(status, mirror)
+        told = (*told, notices.adopted(line, ending, mirror.round))
+    status = status.model_copy(update={"failure": _failure(ending)})
+    return replace(crop, status=_closed(status, ending), notices=told)
+
+
+def _fail(line: Line, crop: Crop, ending: Ending) -> Crop:
+    status = crop.status
+    if ending.result is not None and ending.result.mirror is not None:
+        status = adopt(status, ending.result.mirror)
+    status = status.model_copy(update={"failure": _failure(ending)})
+    status, gpu_seconds = _write_round(status, ending, ending.result)
+    return replace(
+        crop,
+        status=_closed(status, ending),
+        notices=(*crop.notices, notices.round_failed(line, ending)),
+        ended="failed" if ending.job.kind == "round" else crop.ended,
+        gpu_seconds=crop.gpu_seconds + gpu_seconds,
+    )
+
+
+def _count_silence(line: Line, crop: Crop, ending: Ending) -> Crop:
+    """Nobody said how it ended. The store knows: the same is asked again, a few times."""
+    before = crop.status.unanswered
+    count = 1 + (before.count if before is not None and before.digest == ending.job.digest else 0)
+    if count >= MOST_UNANSWERED:
+        words = f"its Job ended {count} times without saying how; see the log of {ending.job.name}"
+        return _fail(line, crop, replace(ending, kind="failed", reason=Reason.INTERNAL_ERROR, message=words))
+    unanswered = Unanswered(digest=ending.job.digest, count=count)
+    return replace(crop, status=_closed(crop.status.model_copy(update={"unanswered": unanswered}), ending))
+
+
+def _closed(status: Status, ending: Ending) -> Status:
+    """No round runs any more."""
+    return status.model_copy(update={"plan_digest": "", "progress": None, "job": ending.job.name})
+
+
+def _failure(ending: Ending) -> Failure:
+    return Failure(
+        digest=ending.job.digest,
+        reason=str(ending.reason),
+        where=cut(ending.where),
+        message=cut(ending.message),
+        time=moment(ending.finished),
+    )
+
+
+def _write_round(status: Status, ending: Ending, result: RoundResult | None) -> tuple[Status, float]:
+    """One entry for each round; a later Job of the same round adds its GPU time to it."""
+    if ending.job.kind != "round":
+        return _add_gpu_time(status, ending.gpu_seconds), ending.gpu_seconds
+    number = ending.job.number
+    before = next((item for item in status.rounds if item.round == number), None)
+    gpu_seconds = _gpu_seconds(before, ending, result)
+    entry = _entry(ending, result, gpu_seconds)
+    if before is not None and before.verdict != "failed" and entry.verdict == "failed":
+        entry = before  # an older Job, seen late: what was published stays so
+    rounds = (*(item for item in status.rounds if item.round != number), entry)
+    added = max(0.0, gpu_seconds - (before.gpu_seconds if before else 0.0))
+    update: dict[str, Any] = {
+        "rounds": tuple(sorted(rounds, key=lambda item: item.round)),
+        "round": number,
+        "attempt": max(entry.attempt, status.attempt if status.round == number else 0),
+        "increment": entry.increments[0] if entry.increments else "",
+        "start_time": entry.start_time,
+    }
+    if result is not None and result.verdict in ("published", "rejected"):
+        update |= {
+            "completion_time": entry.completion_time,
+            "strategy": entry.strategy,
+            "strategy_reason": cut(result.strategy_reason),
+            "map50_before": entry.map50_before,
+            "forgetting": entry.forgetting,
+            "gain": entry.gain,
+            "store": result.store or status.store,
+        }
+    return _add_gpu_time(status.model_copy(update=update), added), added
+
+
+def _gpu_seconds(before: RoundStatus | None, ending: Ending, result: RoundResult | None) -> float:
+    if before is None:
+        return ending.gpu_seconds
+    if before.verdict == "failed":
+        told = result.gpu_seconds if result else 0.0
+        return max(told, before.gpu_seconds + ending.gpu_seconds)
+    return max(before.gpu_seconds, ending.gpu_seconds)
+
+
+def _entry(ending: Ending, result: RoundResult | None, gpu_seconds: float) -> RoundStatus:
+    job, verdict = ending.job, "failed"
+    told = result or RoundResult(exit_code=1, line="-", round=job.number, attempt=0)
+    if ending.kind == "settled":
+        verdict = told.verdict
+    data = {
+        "round": job.number,
+        "attempt": told.attempt,
+        "increments": job.increments or told.increments[:50],
+        "verdict": verdict,
+        "strategy": told.strategy,
+        "message": cut(told.message or ending.message),
+        "map50": _score(told.map50),
+        "map50_before": _score(told.map50_before),
+        "forgetting": _score(told.forgetting),
+        "gain": _score(told.gain),
+        "gpu_seconds": round(gpu_seconds, 3),
+        "start_time": _time(told.started) or moment(job.started or job.created),
+        "completion_time": _time(told.finished) or moment(ending.finished),
+        "uri": told.uri[:512],
+    }
+    entry = salvage(RoundStatus, data)
+    assert entry is not None, "round, attempt and verdict are always valid"
+    return entry
+
+
+def _add_gpu_time(status: Status, seconds: float) -> Status:
+    total = round(status.gpu_seconds + seconds, 3)
+    return status.model_copy(update={"gpu_seconds": total, "gpu_hours": gpu_hours(total)})
+
+
+def gpu_hours(seconds: float) -> str:
+    """GPU time for people; empty for none."""
+    return f"{seconds / 3600:.2f}"[:16] if seconds else ""
+
+
+def _model(status: Status, mirror: Mirror, result: RoundResult | None) -> ModelStatus | None:
+    """The line's model; its classes as far as a result told them, which a mirror does not."""
+    if mirror.model is None:
+        return None
+    classes = status.model.classes if status.model and status.model.digest == mirror.model.digest else ()
+    if result is not None and result.verdict in ("published", "rolledBack") and result.classes:
+        classes = result.classes
+    data = mirror.model.model_dump(by_alias=True, exclude={"attempt", "map50"})
+    return salvage(ModelStatus, {**data, "classes": classes, "map50": _score(mirror.model.map50)})
+
+
+def _score(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and -1 <= value <= 1 else None
+
+
+def _time(text: str) -> str | None:
+    return text if len(text) <= 40 and read_moment(text) else None
