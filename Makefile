@@ -8,10 +8,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
-.PHONY: help venv setup system demo test lint format generate lock bench clean
+.PHONY: help venv setup system cluster-tools demo test e2e lint format generate kustomize lock bench clean
 
 help:  ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(READY)  ## make .venv from the hashed lock (other Python: PYTHON=python3.12)
 
@@ -25,11 +25,17 @@ $(READY): pyproject.toml requirements/dev.txt requirements/bootstrap.txt scripts
 system:
 	@scripts/system.sh
 
+cluster-tools:
+	@scripts/cluster_tools.sh kube-apiserver kube-controller-manager kubectl helm kubeconform >/dev/null || true
+
 demo: $(READY)  ## grow a small line, 0-4 then 5-7 then 8-9, from handwritten digits (CPU, minutes)
 	@$(BIN)/python examples/digits/demo.py $(ARGS)
 
-test: $(READY) system  ## run the tests (some of them: make test ARGS='tests/unit -k gate')
+test: $(READY) system cluster-tools  ## run the tests (some of them: make test ARGS='tests/unit -k gate')
 	$(BIN)/python -m pytest $(ARGS)
+
+e2e: $(READY)  ## the chart, the images and a line on a real node of its own, as root (the README says how long it takes)
+	@scripts/e2e.sh $(ARGS)
 
 lint: $(READY)  ## ruff, mypy and the house's import rules
 	$(BIN)/ruff check .
@@ -41,8 +47,12 @@ format: $(READY)  ## put the sources in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(READY)  ## write the CRD and the reference pages from crds/treering_api
+generate: $(READY)  ## write the CRD, the reference pages and the chart's generated files
 	$(BIN)/python -m treering_api.generate
+	$(BIN)/python -m charts.generate
+
+kustomize: $(READY)  ## write deploy/kustomize/base from the chart (builds Helm on the first call)
+	$(BIN)/python -m charts.kustomize
 
 lock: $(READY)  ## pin what pyproject.toml asks for, with hashes (newest of everything: UPGRADE=1)
 	$(BIN)/$(LOCK) --extra trainer --extra operator --extra dev -o requirements/dev.txt pyproject.toml requirements/headless.in

@@ -44,6 +44,7 @@ def rendered(root: Path = ROOT) -> dict[str, str]:
         f"{CHART}/values.schema.json": _json(schema_of(fields, "Values of the chart treering")),
         f"{CHART}/README.md": readme(fields, chart),
         f"{CHART}/templates/crd.yaml": crd_template((root / _CRD).read_text(encoding="utf-8")),
+        "deploy/kustomize/base/crd.yaml": (root / _CRD).read_text(encoding="utf-8"),
         "deploy/argocd/argocd-cm.yaml": argocd_patch(root / "deploy/argocd/resource_customizations"),
     }
     return files | {f"{CHART}/dashboards/{name}.json": _json(board) for name, board in dashboards().items()}

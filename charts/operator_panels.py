@@ -28,7 +28,9 @@ _NOW = (
         "Lines", "stat", (Query("sum(max by (state) (treering_lines))"),), 4, help="In all namespaces that are kept."
     ),
     Panel("Training", "stat", (Query(_lines_in("Training")),), 4),
-    Panel("Waiting for a place", "stat", (Query(_lines_in("Queued")),), 4, limits=((None, "green"), (1, "yellow"))),
+    Panel(
+        "Waiting for a place", "stat", (Query(_lines_in("Queued|Pending")),), 4, limits=((None, "green"), (1, "yellow"))
+    ),
     Panel(
         "Need a person",
         "stat",

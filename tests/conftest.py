@@ -1,3 +1,11 @@
 """Fixtures that any test may ask for; they live in tests/plugins, and cost nothing until asked for."""
 
-pytest_plugins = ["tests.plugins.s3_servers", "tests.plugins.fault_proxy", "tests.plugins.disks", "tests.plugins.helm"]
+pytest_plugins = [
+    "tests.plugins.s3_servers",
+    "tests.plugins.fault_proxy",
+    "tests.plugins.disks",
+    "tests.plugins.helm",
+    "tests.plugins.api_server",
+    "tests.plugins.api_proxy",
+    "tests.plugins.operators",
+]

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,25 +23,23 @@ from typing import Any
 
 from bench.operator import kubeflow
 from bench.operator.client import Client
-from bench.operator.cluster import ADMINISTRATOR, Cluster, running_cluster
+from bench.operator.cluster import Cluster, running_cluster
 from bench.operator.figures import ratios, table
 from bench.operator.observer import Observer
 from bench.operator.phases import Load, Run
 from bench.operator.sides import Side
-from bench.operator.treering import ROOT, Treering
+from bench.operator.treering import Treering
 
 SIDES = ("treering", "kubeflow")
-_TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 _COLUMNS = (("treering", "job"), ("kubeflow", "jobset"), ("kubeflow", "job"))
 
 
 def main() -> None:
     """Parse, measure, print and write."""
     options = parse()
-    binaries = options.binaries or Path(_output(str(ROOT / "scripts" / "cluster_tools.sh"), *_TOOLS))
     report = earlier(options)
     for name in options.sides.split(","):
-        report["sides"][name] = measure(name, options, binaries)
+        report["sides"][name] = measure(name, options)
         write(options, report)
     print(table(report["sides"], [column for column in _COLUMNS if column[0] in report["sides"]]))
 
@@ -58,7 +55,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=10, help="changes made while the controller is down")
     parser.add_argument("--run-seconds", type=float, default=5, help="how long a pod runs")
     parser.add_argument("--timeout", type=float, default=240, help="patience with each phase, in seconds")
-    parser.add_argument("--binaries", type=Path, default=None, help="folder of the cluster's programs; default: built")
     parser.add_argument("--keep", type=Path, default=None, help="keep logs in this folder")
     options = parser.parse_args()
     unknown = set(options.sides.split(",")) - set(SIDES)
@@ -81,16 +77,20 @@ def earlier(options: argparse.Namespace) -> dict[str, Any]:
     return {**head, "command": "", "sides": {}}
 
 
-def measure(name: str, options: argparse.Namespace, binaries: Path) -> dict[str, Any]:
+def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """The figures of one side."""
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
     side: Side = Treering() if name == "treering" else kubeflow.Kubeflow(kubeflow.build(_cache()))
     try:
-        with running_cluster(folder / "cluster", binaries, side.users, options.run_seconds) as cluster:
+        with running_cluster(folder / "cluster", side.users, side.definitions(), options.run_seconds) as cluster:
+            version = json.loads(cluster.server.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
             figures = asyncio.run(_measure(side, cluster, options))
-        version = _output(str(binaries / "kube-apiserver"), "--version")
         taken = datetime.now(UTC).isoformat(timespec="seconds")
-        return {"time": taken, "versions": {**side.versions, "cluster": version}, **figures}
+        return {
+            "time": taken,
+            "versions": {**side.versions, "kubernetes": version},
+            **figures,
+        }
     finally:
         if options.keep:
             shutil.copytree(folder / "cluster", options.keep / name, ignore=shutil.ignore_patterns("etcd"))
@@ -104,7 +104,7 @@ async def _measure(side: Side, cluster: Cluster, options: argparse.Namespace) ->
     def say(what: str) -> None:
         print(f"{time.monotonic() - start_s:6.1f} s  {side.name}: {what}", file=sys.stderr, flush=True)
 
-    async with Client(cluster.url, cluster.ca, cluster.tokens[ADMINISTRATOR]) as client:
+    async with Client(cluster.server.url, str(cluster.server.ca), cluster.server.token) as client:
         await side.install(client)
         async with Observer(client, side.children) as observer:
             controllers = await side.start(cluster, client)
@@ -137,10 +137,6 @@ def write(options: argparse.Namespace, report: dict[str, Any]) -> None:
         }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n")
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def _cache() -> Path:

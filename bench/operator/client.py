@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-import yaml
 
-_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=1"
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
 class ApiError(RuntimeError):
@@ -49,19 +48,9 @@ class Client:
         """Make an object in a collection."""
         return await self._call("POST", path, body)
 
-    async def patch(self, path: str, body: Any, kind: str = "json-patch+json") -> Any:
-        """Change an object."""
-        return await self._call("PATCH", path, body, {"Content-Type": f"application/{kind}"})
-
-    async def apply(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Apply an object on the server's side."""
-        return await self.patch(f"{path}?fieldManager=treering-bench&force=true", body, "apply-patch+yaml")
-
-    async def apply_definition(self, text: str) -> None:
-        """Apply a CustomResourceDefinition."""
-        body = yaml.load(text, Loader=yaml.CSafeLoader)
-        name = body["metadata"]["name"]
-        await self.apply(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}", body)
+    async def patch(self, path: str, body: Any) -> Any:
+        """Change an object by a JSON patch."""
+        return await self._call("PATCH", path, body, {"Content-Type": "application/json-patch+json"})
 
     async def watch(self, path: str, selector: str = "") -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """What happens in a collection from now on, as (ADDED | MODIFIED | DELETED, metadata); OPENED comes first."""

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.operator.client import Client
-from bench.operator.cluster import Cluster, free_ports
+from bench.operator.cluster import NAMESPACE, Cluster
 from bench.operator.observer import Child
-from bench.operator.programs import Program
-from bench.operator.sides import NAMESPACE, Controllers, make_namespace, names
+from bench.operator.sides import Controllers, names
+from tests.plugins.programs import Program, free_ports
 
 _HOME = Path(__file__).parent / "peer"
 _SYSTEM = "kubeflow-system"
@@ -72,15 +72,16 @@ class Kubeflow:
         """Modules and their versions."""
         return {module: _module(module)["Version"] for module in _MODULES}
 
-    async def install(self, client: Client) -> None:
-        """CRDs, one runtime, the Secret of the certificates, JobSet's defaulting webhook."""
+    def definitions(self) -> list[Path]:
+        """The CRDs of both."""
         trainer, jobset = (Path(_module(module)["Dir"]) for module in _MODULES)
-        definitions = [*trainer.glob("manifests/base/crds/trainer*.yaml")]
-        definitions += jobset.glob("config/components/crd/bases/jobset*.yaml")
-        for path in definitions:
-            await client.apply_definition(path.read_text())
-        for namespace in (_SYSTEM, NAMESPACE):
-            await make_namespace(client, namespace)
+        own = sorted(trainer.glob("manifests/base/crds/trainer*.yaml"))
+        return own + sorted(jobset.glob("config/components/crd/bases/jobset*.yaml"))
+
+    async def install(self, client: Client) -> None:
+        """The Secret of the certificates."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _SYSTEM}}
+        await client.create("/api/v1/namespaces", namespace)
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": _SECRET}}
         await client.create(f"/api/v1/namespaces/{_SYSTEM}/secrets", secret)
 
@@ -155,12 +156,8 @@ class Kubeflow:
         path.write_text(json.dumps(config))
         webhooks = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
         await client.create(webhooks, defaulting(port, (certificates / "tls.crt").read_bytes()))
-        command: list[str | Path] = [
-            self.binaries / "jobset",
-            f"--kubeconfig={cluster.kubeconfig('jobset')}",
-            f"--config={path}",
-        ]
-        return Program.start("jobset", [*command, "--metrics-bind-address=0"], cluster.folder)
+        flags = (f"--kubeconfig={cluster.kubeconfig('jobset')}", f"--config={path}", "--metrics-bind-address=0")
+        return Program.start("jobset", [self.binaries / "jobset", *flags], cluster.folder)
 
 
 def runtime() -> dict[str, Any]:

@@ -46,7 +46,11 @@ class Observer:
             self.arrivals[child.name] = {}
             ready = asyncio.Event()
             self._watches.append(asyncio.create_task(self._watch(child, ready)))
-            await ready.wait()
+            await asyncio.wait(
+                [self._watches[-1], opened := asyncio.create_task(ready.wait())], return_when=asyncio.FIRST_COMPLETED
+            )
+            if not opened.done():
+                self._watches[-1].result()
         return self
 
     async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.operator import audit
+from bench.operator import audit, resources
 from bench.operator.client import Client
-from bench.operator.cluster import Cluster
+from bench.operator.cluster import Cluster, account
 from bench.operator.figures import latencies, waits
 from bench.operator.observer import Observer
 from bench.operator.sides import Controllers, Side
@@ -58,13 +58,18 @@ class Run:
         """All phases."""
         figures = self._figures
         figures["burst"] = await self._burst()
-        figures["memory"] = {"rest_mib": self.controllers.main.memory_mib()}
+        figures["memory"] = {"rest_mib": resources.memory_mib(self._process)}
         figures["events"] = await self._events()
-        figures["memory"]["peak_mib"] = self.controllers.main.peak_mib()
-        figures["memory"]["others_mib"] = {each.name: each.peak_mib() for each in self.controllers.programs[1:]}
+        figures["memory"]["peak_mib"] = resources.peak_mib(self._process)
+        others = self.controllers.programs[1:]
+        figures["memory"]["others_mib"] = {each.name: resources.peak_mib(each.process.pid) for each in others}
         figures["restart"] = await self._restart()
-        figures["memory"]["restarted_peak_mib"] = self.controllers.main.peak_mib()
+        figures["memory"]["restarted_peak_mib"] = resources.peak_mib(self._process)
         return figures
+
+    @property
+    def _process(self) -> int:
+        return self.controllers.main.process.pid
 
     async def _burst(self) -> dict[str, Any]:
         """All lines applied at once."""
@@ -127,11 +132,11 @@ class Run:
 
     def _account(self, phase: str, calls_name: str, count: int) -> None:
         calls, self._offset = audit.read(self.cluster.audit_log, self._offset)
-        mine = {user: audit.of(calls, user) for user in self.side.users}
+        mine = {user: audit.of(calls, account(user)) for user in self.side.users}
         found = self._figures.setdefault("calls", {})
         found[calls_name] = sum(mine[self.side.users[0]].values()) / count
         found[phase] = mine
-        processor_s = self.controllers.main.processor_s()
+        processor_s = resources.processor_s(self._process)
         self._figures.setdefault("processor", {})[f"{phase}_s"] = processor_s - self._processor_s
         self._processor_s = processor_s
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from bench.operator.client import Client
 from bench.operator.cluster import Cluster
 from bench.operator.observer import Child
-from bench.operator.programs import Program
-
-NAMESPACE = "bench"
+from tests.plugins.programs import Program
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,11 @@ class Side(Protocol):
     def versions(self) -> Mapping[str, str]:
         """What is measured."""
 
+    def definitions(self) -> list[Path]:
+        """Files with its CRDs."""
+
     async def install(self, client: Client) -> None:
-        """Definitions and whatever else must be there first."""
+        """Whatever else must be there first."""
 
     async def start(self, cluster: Cluster, client: Client) -> Controllers:
         """Start the controllers; they may still be waking up."""
@@ -67,10 +69,3 @@ class Side(Protocol):
 def names(number: int) -> str:
     """Name of a line."""
     return f"line-{number:05d}"
-
-
-async def make_namespace(client: Client, name: str) -> None:
-    """A namespace."""
-    await client.apply(
-        f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    )

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.operator.client import Client
-from bench.operator.cluster import Cluster, free_ports
+from bench.operator.cluster import NAMESPACE, SYSTEM, Cluster
 from bench.operator.observer import Child
-from bench.operator.programs import Program
-from bench.operator.sides import NAMESPACE, Controllers, make_namespace, names
+from bench.operator.sides import Controllers, names
+from tests.plugins.api_server import CRD
+from tests.plugins.programs import ROOT, Program, free_ports
 
-ROOT = Path(__file__).parents[2]
 _LINES = f"/apis/treering.dev/v1alpha1/namespaces/{NAMESPACE}/incrementaltrains"
-_SYSTEM = "treering-system"
 _USER = "treering-operator"
 
 
@@ -47,11 +46,12 @@ class Treering:
         )
         return {"treering": done.stdout.strip(), **{name: version(name) for name in ("kopf", "kubernetes", "aiohttp")}}
 
+    def definitions(self) -> list[Path]:
+        """The CRD."""
+        return [CRD]
+
     async def install(self, client: Client) -> None:
-        """The CRD and the namespaces."""
-        await client.apply_definition((ROOT / "crds" / "treering.dev_incrementaltrains.yaml").read_text())
-        for namespace in (_SYSTEM, NAMESPACE):
-            await make_namespace(client, namespace)
+        """Nothing else."""
 
     async def start(self, cluster: Cluster, client: Client) -> Controllers:  # noqa: ARG002 - the peer needs it
         """Start the operator."""
@@ -61,9 +61,10 @@ class Treering:
         """The operator with its defaults, leader election too; named alike each time, as a pod's container is."""
         (port,) = free_ports(1)
         command: list[str | Path] = [
-            sys.executable, "-m", "treering_operator", "--kubeconfig", cluster.kubeconfig(_USER),
-            "--trainer-image", "bench.invalid/trainer:1", "--listen", f"127.0.0.1:{port}",
-        ]  # fmt: skip
+            *(sys.executable, "-m", "treering_operator", "--kubeconfig", cluster.kubeconfig(_USER)),
+            *("--trainer-image", "bench.invalid/trainer:1", "--listen", f"127.0.0.1:{port}"),
+            *("--lease-namespace", SYSTEM, "--identity", "bench"),
+        ]
         return Program.start("treering-operator", command, cluster.folder)
 
     async def add(self, client: Client, number: int) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from treering_api.fields import Auto, Block, Bool, Int, Key, Keyed, LabelKey, ObjectName, Quantity
-from treering_api.rules import Count, Given, Is, Rule
+from treering_api.rules import Count, Given, Rule
 
 
 class Resources(Block):
@@ -101,25 +101,16 @@ class CacheVolume(Block):
 class Compute(Block):
     """Where and with what rounds run."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            field="gpus",
-            found="several nodes without a number of GPUs",
-            mend="Give gpus, 1 or more: the GPUs that each node brings",
-            expression=Count((Is("nodes", 1), Count((Is("gpus", "auto"), Is("gpus", 0)), most=0)), least=1),
-        ),
-    )
-
     gpus: Annotated[Int, Field(ge=0, le=64)] | Auto = Field(
         default="auto",
-        description="GPUs of a round on each node, 0 to 64. auto: on a machine those that are there, at most one; "
-        "in a cluster none. More than 1 is refused by this release.",
+        description="GPUs of a round on each node, 0 to 64; each trains its share of every batch. auto: on a machine "
+        "those that are there, at most one; in a cluster none.",
     )
     gpu_resource: LabelKey = Field(
         default="nvidia.com/gpu", description="Resource name of a GPU, also of a MIG slice or another maker's."
     )
     nodes: Annotated[Int, Field(ge=1, le=64)] = Field(
-        default=1, description="Pods that train one round together, 1 to 64. More than 1 is refused by this release."
+        default=1, description="Pods that train one round together, 1 to 64, each with gpus GPUs, or on its processors."
     )
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")] | None = Field(
         default=None, description="Image of the trainer. Absent: the operator's default of the same release."

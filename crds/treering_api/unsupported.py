@@ -24,26 +24,13 @@ def refuse_unsupported(spec: Spec) -> None:
     """Refuse what would be ignored.
 
     Raises:
-        BadSpecError: the spec asks for merged donors, several nodes or several GPUs.
+        BadSpecError: the spec asks for merged donors.
     """
     if spec.model.donors:
         raise BadSpecError(
             "spec.model.donors",
             f"{len(spec.model.donors)} donor(s) given, but this release can't merge models yet",
             "Remove donors; merging comes with a later release",
-        )
-    if spec.compute.nodes > 1:
-        raise BadSpecError(
-            "spec.compute.nodes",
-            f"{spec.compute.nodes} nodes asked for, but this release trains a round in one pod",
-            "Set nodes to 1; multi-node training comes with a later release",
-        )
-    gpus = spec.compute.gpus
-    if gpus != "auto" and gpus > 1:
-        raise BadSpecError(
-            "spec.compute.gpus",
-            f"{gpus} GPUs asked for, but this release trains on one GPU",
-            "Give 1, 0 or auto; training on several comes with a later release",
         )
 
 

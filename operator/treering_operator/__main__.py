@@ -74,6 +74,7 @@ def _add_pace(parser: argparse.ArgumentParser) -> None:
     _add(parser, "workers", _number(int, 1, 64), "N", "lines that are reconciled at the same time, 1 to 64")
     _add(parser, "resync_s", _number(float, 1, 86_400), "SECONDS", "every line is looked at again after this time")
     _add(parser, "progress_interval_s", _number(float, 0.1, 3600), "SECONDS", "between two questions to a running pod")
+    _add(parser, "progress_port", _number(int, 1, 65_535), "PORT", "where a pod says how far it is")
     _add(parser, "heartbeat_s", _number(float, 1, 600), "SECONDS", "longest silence of a healthy watch")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from treering_api.metrics import CATALOGUE
@@ -44,6 +44,7 @@ class Metrics:
     """
 
     def __init__(self, sources: Sources, version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._seconds = Histogram(*_words("operator_reconcile_duration_seconds"), **self._own(), buckets=_BUCKETS_S)
         self._errors = Counter(*_words("operator_reconcile_errors_total"), ["reason"], **self._own())

@@ -15,7 +15,7 @@ from typing import Any
 
 from treering_api import Status, TreeringError
 from treering_operator.act import Actor, NotYetError
-from treering_operator.actions import Decision, EnsureJob
+from treering_operator.actions import Decision, DeleteJob, EnsureJob
 from treering_operator.cluster.api import JSON, Api
 from treering_operator.cluster.cache import Key
 from treering_operator.cluster.errors import ApiError, ConflictError, NotFoundError
@@ -87,16 +87,24 @@ class Reconciler:
             raise
         if await self._write(observed, decision.status):
             self._count(decision)
+        await self._delete(observed, decision)
         if decision.again is not None:
             self.queue.add_after(key, max(0.0, decision.again.total_seconds()))
 
     async def _act(self, observed: Observed, decision: Decision) -> None:
         for action in decision.actions:
-            await self.actor.act(observed.resource, action)
+            if not isinstance(action, DeleteJob):
+                await self.actor.act(observed.resource, action)
         wanted = frozenset(action.name for action in decision.actions if isinstance(action, EnsureJob))
         await self.actor.complete(observed.resource, observed.jobs, wanted)
         for notice in decision.notices:
             await self.actor.tell(observed.resource, notice)
+
+    async def _delete(self, observed: Observed, decision: Decision) -> None:
+        """Delete last: what a Job and its pods said must be in the status first."""
+        for action in decision.actions:
+            if isinstance(action, DeleteJob):
+                await self.actor.act(observed.resource, action)
 
     async def _tell(self, observed: Observed, status: Status, error: Exception) -> None:
         """Put a trouble that a person must know of into the status."""

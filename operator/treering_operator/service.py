@@ -56,7 +56,7 @@ async def run(settings: Settings) -> None:
         TreeringError: it can't start, or a part of it ended unasked.
     """
     way = await login(settings.kubeconfig)
-    async with Api(way) as api, PodProgress() as reader:
+    async with Api(way) as api, PodProgress(settings.progress_port) as reader:
         try:
             await check(api, settings)
         except ApiError as error:

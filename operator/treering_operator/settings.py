@@ -20,6 +20,7 @@ class Settings:
         workers: lines that are reconciled at the same time, 1 to 64.
         resync_s: every line is looked at again after this time, even if nothing happens.
         progress_interval_s: time between two questions to a running pod.
+        progress_port: where a pod says how far it is.
         heartbeat_s: the longest silence of a healthy watch; after three of them the operator calls itself dead.
         network_policy: whether each line gets a NetworkPolicy.
         network_peers: labels of namespaces that may read a pod's progress and metrics; empty: any namespace.
@@ -38,6 +39,7 @@ class Settings:
     workers: int = 8
     resync_s: float = 600.0
     progress_interval_s: float = 15.0
+    progress_port: int = 9464
     heartbeat_s: float = 60.0
     network_policy: bool = True
     network_peers: tuple[tuple[str, str], ...] = field(default=())

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import ssl
 import subprocess
@@ -100,18 +99,18 @@ class ControlPlane:
 
 @contextmanager
 def running_api_server(
-    folder: Path, *, host: str = "127.0.0.1", bind: str = "127.0.0.1", flags: Sequence[str] = ()
+    folder: Path, *, host: str = "127.0.0.1", port: int = 0, flags: Sequence[str] = ()
 ) -> Iterator[tuple[ControlPlane, ExitStack]]:
-    """etcd and an API server; what is put onto the stack ends before them."""
-    etcd_port, peer_port, port = free_ports(3)
+    """etcd and an API server; what is put onto the stack ends before them. Port 0: any free one."""
+    etcd_port, peer_port, free_port = free_ports(3)
     tools = cluster_tools("kube-apiserver", "kube-controller-manager", "kubectl")
     tokens = {user: secrets.token_hex(16) for user in _USERS}
-    plane = ControlPlane(folder, tools, host, port, tokens)
+    plane = ControlPlane(folder, tools, host, port or free_port, tokens)
     _write_secrets(plane)
     with ExitStack() as stack:
         etcd = Program.start("etcd", _etcd_command(folder, etcd_port, peer_port), folder)
         stack.callback(etcd.kill)
-        command = [tools / "kube-apiserver", *_api_server_flags(plane, bind, etcd_port), *flags]
+        command: list[str | Path] = [tools / "kube-apiserver", *_api_server_flags(plane, etcd_port), *flags]
         server = Program.start("kube-apiserver", command, folder)
         # Nothing of it is kept, and asked politely it takes a minute to say goodbye to its watchers.
         stack.callback(server.kill)
@@ -120,8 +119,8 @@ def running_api_server(
 
 
 def start_controllers(plane: ControlPlane, controllers: Sequence[str], flags: Sequence[str] = ()) -> Program:
-    """kube-controller-manager. Start it after the CRDs are there: its garbage collector finds later ones only in 30 s."""
-    command = [
+    """kube-controller-manager; start it when the CRDs are there: its collector finds later ones in 30 s only."""
+    command: list[str | Path] = [
         plane.binaries / "kube-controller-manager",
         f"--kubeconfig={plane.kubeconfig('controllers')}",
         f"--controllers={','.join(controllers)}",
@@ -158,11 +157,11 @@ def _etcd_command(folder: Path, port: int, peer_port: int) -> list[str | Path]:
     ]
 
 
-def _api_server_flags(plane: ControlPlane, bind: str, etcd_port: int) -> list[str]:
+def _api_server_flags(plane: ControlPlane, etcd_port: int) -> list[str]:
     key = plane.service_accounts_key
     return [
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        f"--bind-address={bind}",
+        f"--bind-address={plane.host}",
         f"--advertise-address={plane.host}",
         f"--secure-port={plane.port}",
         f"--cert-dir={plane.folder / 'certificates'}",
@@ -175,8 +174,3 @@ def _api_server_flags(plane: ControlPlane, bind: str, etcd_port: int) -> list[st
         "--allow-privileged=true",
         "--endpoint-reconciler-type=" + ("none" if plane.host == "127.0.0.1" else "lease"),
     ]
-
-
-def to_json(document: object) -> bytes:
-    """A document as it goes over the wire."""
-    return json.dumps(document).encode()

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.plugins.programs import ROOT, cluster_tools
+
 CHART = ROOT / "charts" / "treering"
 RELEASE = "treering"
 NAMESPACE = "treering-system"
@@ -47,9 +49,7 @@ class Helm:
 
     def render(self, values: Object | None = None, *options: str) -> list[Object]:
         """The objects of the chart with these values."""
-        done = self.run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, *options, values=values or {})
-        assert done.returncode == 0, done.stderr
-        return [one for one in yaml.safe_load_all(done.stdout) if one]
+        return [one for one in yaml.safe_load_all(_rendered(self, json.dumps(values or {}), options)) if one]
 
     def refusal(self, values: Object) -> str:
         """What Helm says to values that it must refuse."""
@@ -58,26 +58,26 @@ class Helm:
         return done.stderr
 
 
+@cache
+def _rendered(helm: Helm, values: str, options: tuple[str, ...]) -> str:
+    command = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, *options)
+    done = helm.run(*command, values=json.loads(values))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def of_kind(objects: list[Object], kind: str, part: str = "") -> list[Object]:
     """Objects of a kind whose name contains `part`."""
     return [one for one in objects if one["kind"] == kind and part in one["metadata"]["name"]]
 
 
-def cluster_tool(name: str) -> Path:
-    """Where a program of the test clusters lies; built if it is not there yet."""
-    done = subprocess.run(
-        [str(ROOT / "scripts" / "cluster_tools.sh"), name], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return Path(done.stdout.strip()) / name
-
-
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     """Helm on our chart."""
-    return Helm(cluster_tool("helm"))
+    return Helm(cluster_tools("helm") / "helm")
 
 
 @pytest.fixture(scope="session")
 def kubectl_program() -> Path:
     """kubectl, for what needs no cluster."""
-    return cluster_tool("kubectl")
+    return cluster_tools("kubectl") / "kubectl"

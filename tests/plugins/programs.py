@@ -1,6 +1,6 @@
 """Programs that test clusters are made of: found or named as missing, started with a log, dead when the session dies.
 
-`Program.start` hands the program to `setpriv --pdeathsig KILL`: the kernel ends it with this process, whatever ends this.
+`Program.start` hands the program to `setpriv --pdeathsig KILL`: whatever ends this process, the kernel ends it, too.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ def system_program(name: str) -> str:
 @cache
 def cluster_tools(*names: str) -> Path:
     """Folder with these programs of a cluster; what is not there yet is built, which takes minutes once."""
-    answer = subprocess.run(
-        [ROOT / "scripts" / "cluster_tools.sh", *names], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    answer = subprocess.run([ROOT / "scripts" / "cluster_tools.sh", *names], capture_output=True, text=True)
     if answer.returncode != 0:
         raise ProgramError(answer.stderr[-4000:])
     return Path(answer.stdout.strip())

@@ -26,15 +26,6 @@ def spec_values() -> SearchStrategy[dict[str, Any]]:
     return strategy
 
 
-def block_values(*path: str) -> SearchStrategy[dict[str, Any]]:
-    """The same for one block of a spec, such as `compute`."""
-    schema = inlined_schema()["properties"]["spec"]
-    for name in path:
-        schema = schema["properties"][name]
-    strategy: SearchStrategy[dict[str, Any]] = _values(schema)
-    return strategy
-
-
 def _values(schema: dict[str, Any]) -> SearchStrategy[Any]:
     if "enum" in schema:
         return st.sampled_from(schema["enum"])

@@ -112,6 +112,7 @@ def test_progress_and_metrics_over_http_while_a_round_runs(grown: TestLine) -> N
     assert process.returncode == RESUMABLE
     assert (progress["line"], progress["round"], progress["stage"]) == ("oak", 2, "train")
     assert 0 < progress["percent"] < 100
+    assert (progress["strategy"], progress["strategy_reason"]) == ("incremental", "spec.strategy is incremental")
     assert 'treering_round_epochs{line="oak"} 400.0' in metrics
     assert re.search(r'treering_round_stage_info\{line="oak",.*stage="train".*\} 1\.0', metrics)
     with pytest.raises(OSError):

@@ -192,7 +192,7 @@ def test_round__of_an_outdated_plan_is_refused(grown: TestLine, deliveries: Deli
     grown.spec["increments"][1] = {"name": "w3", "uri": deliveries.uri("w3")}
     assert api.run(grown.resource, workdir=grown.root / "other").rounds[0].increments == ("w3",)
     code, result = round_of(grown, plan)
-    assert code == 4
+    assert code == 6
     assert "the plan is for round 2, but the line's last round is 2" in str(result["message"])
 
 

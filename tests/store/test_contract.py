@@ -69,6 +69,23 @@ def test_list__is_sorted_and_relative_and_takes_any_prefix(store: Store) -> None
     assert [info.key for info in store.list("nothing/here")] == []
 
 
+def test_stream__is_what_list_gives_in_no_order(store: Store) -> None:
+    for key in ("b/2.txt", "a/10.txt", "a.txt", "a/sub/deep.txt"):
+        store.put(key, b"x")
+    for prefix in ("", "a/"):
+        assert sorted(store.stream(prefix), key=lambda info: info.key) == list(store.list(prefix))
+    assert list(store.stream("nothing/here/")) == []
+
+
+def test_folders__are_those_right_below_the_root(store: Store) -> None:
+    for key in ("b/2.txt", "a/10.txt", "a/2.txt", "a.txt", "Grün ü/1.txt", "a/sub/deep.txt", ".hidden/x"):
+        store.put(key, b"x")
+    assert store.folders() == (".hidden", "Grün ü", "a", "b")
+    assert store.at("a").folders() == ("sub",)
+    assert store.at("a/sub").folders() == ()
+    assert store.at("nothing").folders() == ()
+
+
 def test_at__is_a_store_of_its_own_below(store: Store) -> None:
     store.put("rounds/1/model.pt", b"one")
     store.put("rounds/10/model.pt", b"ten")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from treering_api import (
@@ -27,18 +28,24 @@ from treering_api import (
     roll_back,
     seconds,
 )
+from treering_trainer.engine.crew import ALONE, Crew
 from treering_trainer.engine.machine import available_processors
+from treering_trainer.engine.meeting import Meeting, host_meeting
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.line import Line, connect, open_line, plan_next
 from treering_trainer.pod import Standing, find_done, find_line, fit, try_store
-from treering_trainer.progress import Message, Observer, Observers
+from treering_trainer.progress import Event, Message, Observer, Observers, StageFinished
 from treering_trainer.stages.checkpoints import bring_back, remove_ended
 from treering_trainer.stages.folder import ended_rounds, own_folder, start_time, sweep
 from treering_trainer.stages.models import choose_device, refuse_unmakeable
 from treering_trainer.stages.publish import publish_page
+from treering_trainer.stages.ranks import choose_crew, take_part
 from treering_trainer.stages.round import run_round
 from treering_trainer.stages.safekeeping import kept_safe
 from treering_trainer.stages.workbench import Workbench, round_work_folder
+
+LOOK_S = 30.0
+"""Time between two looks at the line of a node that waits for node 0."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +105,14 @@ def run_line(resource: IncrementalTrain, setting: Setting) -> LineRun:
                 line.write(roll_back(lineage, step.round), etag)
                 setting.observer(Message("info", f"round {step.round} is the line's model again: {step.reason}"))
             else:
-                rounds.append(_run(step, line, lineage, etag, folder, setting))
+                rounds.append(_run(step, line, lineage, etag, folder, setting, choose_crew(step.spec, {})))
 
 
-def run_plan(plan: RoundPlan, setting: Setting, standing: Standing) -> RoundSummary:
+def run_plan(plan: RoundPlan, setting: Setting, standing: Standing) -> RoundSummary | None:
     """Run the one round of a plan: the entry point of a pod. A round that has ended already is given as it ended.
+
+    Of the pods that train a round together (see `engine.crew`) the first one runs it; the others take part in its
+    training only, and give None.
 
     Args:
         standing: is told how the line stands, before the round and after it.
@@ -112,15 +122,19 @@ def run_plan(plan: RoundPlan, setting: Setting, standing: Standing) -> RoundSumm
         TreeringError: what stopped it.
     """
     refuse_unsupported(plan.spec)
+    crew = choose_crew(plan.spec, os.environ)
     line = find_line(plan.line, plan.spec, setting.certificate_authority)
     with own_line_folder(line, setting.folder) as folder:
+        if crew.node:
+            _take_part(plan, line, folder, setting, standing, crew)
+            return None
         standing.measure(line, setting.observer)
         lineage, etag = standing.read(line)
         _tidy(line, lineage, folder)
         remove_ended(line, lineage)
         done = find_done(plan, lineage)
         if done is None:
-            done = _run(fit(plan, line, lineage), line, lineage, etag, folder, setting)
+            done = _run(fit(plan, line, lineage), line, lineage, etag, folder, setting, crew)
             remove_ended(line, standing.read(line)[0])
         return done
 
@@ -147,6 +161,8 @@ def workbench(
     attempt: int,
     device: str = "cpu",
     started: str = "",
+    crew: Crew = ALONE,
+    meeting: Meeting | None = None,
 ) -> Workbench:
     """The workbench of one try at a round; attempt 0 only looks."""
     return Workbench(
@@ -162,25 +178,83 @@ def workbench(
         threads=available_processors(),
         observer=setting.observer,
         stop=setting.stop,
+        crew=crew,
+        meeting=meeting,
     )
 
 
 def _run(
-    plan: RoundPlan, line: Line, lineage: Lineage, etag: str | None, folder: Path, setting: Setting
+    plan: RoundPlan, line: Line, lineage: Lineage, etag: str | None, folder: Path, setting: Setting, crew: Crew
 ) -> RoundSummary:
     setting.stop.check("plan")
     device = choose_device(plan.spec.compute.gpus)  # before a number is claimed
     refuse_unmakeable(plan.spec.export.formats)
     attempt = line.claim_attempt(plan.round)
-    with _deadline(plan.spec, setting.stop):
+    with _deadline(plan.spec, setting.stop), _hosted(crew, setting) as (meeting, setting):
         if setting.safe_interval_s is not None:
             bring_back(line, round_work_folder(folder, plan), plan.round, setting.observer)
         started = start_time(round_work_folder(folder, plan))
-        bench = workbench(plan, line, lineage, etag, folder, setting, attempt=attempt, device=device, started=started)
+        bench = workbench(
+            plan, line, lineage, etag, folder, setting,
+            attempt=attempt, device=device, started=started, crew=crew, meeting=meeting,
+        )  # fmt: skip
         if setting.safe_interval_s is None:
             return run_round(bench)
         with kept_safe(bench, setting.safe_interval_s):
             return run_round(bench)
+
+
+def _take_part(
+    plan: RoundPlan, line: Line, folder: Path, setting: Setting, standing: Standing, crew: Crew
+) -> None:
+    """Train on this node when node 0 does; nothing else of the round happens here."""
+    lineage, etag = standing.read(line)
+    sweep(folder, lineage)
+    if find_done(plan, lineage) is not None:
+        return
+    plan = fit(plan, line, lineage)
+    device = choose_device(plan.spec.compute.gpus)
+    bench = workbench(plan, line, lineage, etag, folder, setting, attempt=0, device=device, crew=crew)
+    with _deadline(plan.spec, setting.stop):
+        try:
+            take_part(bench, _Watch(plan, line, setting.stop))
+        except _EndedError:
+            standing.read(line)
+
+
+class _EndedError(Exception):
+    """The round has ended without this node."""
+
+
+class _Watch:
+    """Called while a node waits for node 0: looks now and then whether there is still something to wait for."""
+
+    def __init__(self, plan: RoundPlan, line: Line, stop: StopRequest) -> None:
+        self._plan, self._line, self._stop = plan, line, stop
+        self._due_s = time.monotonic() + LOOK_S
+
+    def __call__(self) -> None:
+        """Raise where waiting must end."""
+        self._stop.check("train")
+        if time.monotonic() > self._due_s:
+            self._due_s = time.monotonic() + LOOK_S
+            if find_done(self._plan, self._line.read()[0]) is not None:
+                raise _EndedError
+
+
+@contextmanager
+def _hosted(crew: Crew, setting: Setting) -> Iterator[tuple[Meeting | None, Setting]]:
+    """Where there are other nodes: what they meet at, told when the training has ended."""
+    if crew.nodes == 1:
+        yield None, setting
+        return
+    with host_meeting(crew) as meeting:
+
+        def end_training(event: Event) -> None:
+            if isinstance(event, StageFinished) and event.stage == "train":
+                meeting.end_training()
+
+        yield meeting, replace(setting, observer=Observers(end_training, setting.observer))
 
 
 @contextmanager

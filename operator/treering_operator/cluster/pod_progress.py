@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import aiohttp
 
-PORT = 9464
 _TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 _LARGEST_BYTES = 65_536  # a pod runs what its user says: never believe its answer's size
 
@@ -17,7 +16,7 @@ _LARGEST_BYTES = 65_536  # a pod runs what its user says: never believe its answ
 class PodProgress:
     """One session with all pods; close it at the end (`async with`)."""
 
-    def __init__(self, port: int = PORT) -> None:
+    def __init__(self, port: int) -> None:
         self._port = port
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(force_close=True))
 

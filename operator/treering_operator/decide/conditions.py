@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from treering_api import Condition, ConditionType, Reason, Status
 from treering_operator.decide.standing import Standing
@@ -51,7 +52,7 @@ def _rows(status: Status, standing: Standing, suspended: bool) -> tuple[Row, ...
 
 def _condition(before: Condition | None, row: Row, generation: int, now: datetime) -> Condition:
     kind, holds, reason, message = row
-    status = "True" if holds else "False"
+    status: Literal["True", "False"] = "True" if holds else "False"
     since = before.last_transition_time if before is not None and before.status == status else moment(now)
     return Condition(
         type=str(kind),

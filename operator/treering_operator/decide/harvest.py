@@ -8,6 +8,7 @@ from typing import Any
 
 from treering_api import (
     Discovery,
+    ExitCode,
     Failure,
     Mirror,
     ModelStatus,
@@ -172,24 +173,31 @@ def _write_round(status: Status, ending: Ending, result: RoundResult | None) -> 
         entry = before  # an older Job, seen late: what was published stays so
     rounds = (*(item for item in status.rounds if item.round != number), entry)
     added = max(0.0, gpu_seconds - (before.gpu_seconds if before else 0.0))
+    update: dict[str, Any] = {"rounds": tuple(sorted(rounds, key=lambda item: item.round))}
+    if number >= status.round:
+        update |= _last_round(status, entry, result)
+    return _add_gpu_time(status.model_copy(update=update), added), added
+
+
+def _last_round(status: Status, entry: RoundStatus, result: RoundResult | None) -> dict[str, Any]:
+    """Fields about the last round, and about the last one with a verdict."""
     update: dict[str, Any] = {
-        "rounds": tuple(sorted(rounds, key=lambda item: item.round)),
-        "round": number,
-        "attempt": max(entry.attempt, status.attempt if status.round == number else 0),
+        "round": entry.round,
+        "attempt": max(entry.attempt, status.attempt if status.round == entry.round else 0),
         "increment": entry.increments[0] if entry.increments else "",
         "start_time": entry.start_time,
     }
-    if result is not None and result.verdict in ("published", "rejected"):
-        update |= {
-            "completion_time": entry.completion_time,
-            "strategy": entry.strategy,
-            "strategy_reason": cut(result.strategy_reason),
-            "map50_before": entry.map50_before,
-            "forgetting": entry.forgetting,
-            "gain": entry.gain,
-            "store": result.store or status.store,
-        }
-    return _add_gpu_time(status.model_copy(update=update), added), added
+    if result is None or not result.verdict:
+        return update
+    return update | {
+        "completion_time": entry.completion_time,
+        "strategy": entry.strategy,
+        "strategy_reason": cut(result.strategy_reason),
+        "map50_before": entry.map50_before,
+        "forgetting": entry.forgetting,
+        "gain": entry.gain,
+        "store": result.store or status.store,
+    }
 
 
 def _gpu_seconds(before: RoundStatus | None, ending: Ending, result: RoundResult | None) -> float:
@@ -203,7 +211,7 @@ def _gpu_seconds(before: RoundStatus | None, ending: Ending, result: RoundResult
 
 def _entry(ending: Ending, result: RoundResult | None, gpu_seconds: float) -> RoundStatus:
     job, verdict = ending.job, "failed"
-    told = result or RoundResult(exit_code=1, line="-", round=job.number, attempt=0)
+    told = result or RoundResult(exit_code=ExitCode.INTERNAL, line="-", round=job.number, attempt=0)
     if ending.kind == "settled":
         verdict = told.verdict
     data = {

@@ -22,7 +22,7 @@ def test_main__check_is_content_with_what_is_committed() -> None:
 
 
 def test_stale__names_what_was_edited_by_hand(tmp_path: Path) -> None:
-    for part in ("charts/treering", "crds", "deploy/argocd"):
+    for part in ("charts/treering", "crds", "deploy"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     assert stale(tmp_path) == []
     values = tmp_path / "charts/treering/values.yaml"
@@ -84,7 +84,8 @@ def test_read_fields__refuses_what_it_cannot_describe(text: str, said: str) -> N
 
 
 def test_schema__follows_values() -> None:
-    text = "# Block.\nblock:\n  # Number,\n  # in two lines.\n  # @schema {minimum: 1}\n  number: 2\n# List.\n# @schema {}\nlist: []\n"
+    block = "# Block.\nblock:\n  # Number,\n  # in two lines.\n  # @schema {minimum: 1}\n  number: 2\n"
+    text = block + "# List.\n# @schema {}\nlist: []\n"
     schema = schema_of(read_fields(text), "t")["properties"]
     assert schema["block"]["properties"]["number"] == {
         "type": "integer", "description": "Number, in two lines.", "minimum": 1,

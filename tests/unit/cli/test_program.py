@@ -58,6 +58,24 @@ def test_looking_verbs__load_no_torch(spec: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0] False"
 
 
+def test_pods_without_a_round__load_no_torch(spec: Path, tmp_path: Path) -> None:
+    for name in ("store", "inbox"):
+        (tmp_path / name).mkdir()
+    inbox = f"  discover: {{uri: '{(tmp_path / 'inbox').as_uri()}'}}\n"
+    spec.write_text(LINE.replace("file:///lines/oak", (tmp_path / "store").as_uri()) + inbox)
+    code = (
+        "import sys; from pathlib import Path; from treering_api import LookPlan, RollbackPlan\n"
+        "from treering_trainer import api; from treering_trainer.cli.app import run_app\n"
+        f"spec, root = api.load({str(spec)!r}).spec, Path({str(tmp_path)!r})\n"
+        "(root / 'look').write_text(LookPlan(line='oak', number=1, spec=spec).model_dump_json())\n"
+        "(root / 'back').write_text(RollbackPlan(line='oak', to=1, reason='', spec=spec).model_dump_json())\n"
+        "codes = [run_app(['discover', str(root / 'look')]), run_app(['rollback', str(root / 'back')])]\n"
+        "print(codes, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[0, 2] False", done.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion__for_each_shell(shell: str) -> None:
     environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

@@ -21,6 +21,7 @@ from treering_trainer.progress import (
     StageFinished,
     StageProgress,
     StageStarted,
+    StrategyChosen,
 )
 from treering_trainer.progress.speed import WINDOW_S
 from treering_trainer.progress.weights import STAGE_WEIGHTS
@@ -54,6 +55,16 @@ def test_weights__are_the_stages_of_the_plan_in_order() -> None:
 def test_snapshot__waits_before_the_round(state: ProgressState) -> None:
     now = state.snapshot()
     assert (now.phase, now.percent, now.eta_s, now.stage) == ("waiting", 0.0, None, "")
+
+
+def test_strategy__is_known_once_analysed(state: ProgressState) -> None:
+    tell(state, STARTED)
+    assert (state.snapshot().data()["strategy"], state.snapshot().data()["strategy_reason"]) == ("", "")
+    tell(state, StrategyChosen("incremental", "retraining on all would cost 9.1 times as much"), TRAINING)
+    data = state.snapshot().data()
+    assert (data["strategy"], data["strategy_reason"]) == (
+        "incremental", "retraining on all would cost 9.1 times as much",
+    )  # fmt: skip
 
 
 def test_percent__goes_from_0_to_100_and_never_falls(state: ProgressState, whole_round: Iterator[Event]) -> None:

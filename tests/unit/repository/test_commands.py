@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[3]
+TEST_PROGRAMS = ("git", "chromium", "etcd", "promtool", "openssl")
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +34,7 @@ def programs(folder: Path, **scripts: str) -> str:
 def test_make__lists_every_task() -> None:
     shown = run("make").stdout.splitlines()
     listed = [line.split()[1] for line in shown]
-    wanted = "help venv setup demo test lint format generate lock bench clean"
+    wanted = "help venv setup demo test e2e lint format generate kustomize lock bench clean"
     assert sorted(listed) == sorted(wanted.split())
     assert all(len(line.split()) > 3 for line in shown)
 
@@ -68,8 +69,21 @@ def test_system__says_loudly_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_system__is_quiet_when_all_is_there(tmp_path: Path) -> None:
-    done = run("/bin/bash", "scripts/system.sh", PATH=programs(tmp_path, git=":", chromium=":"))
+    done = run("/bin/bash", "scripts/system.sh", PATH=programs(tmp_path, **dict.fromkeys(TEST_PROGRAMS, ":")))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_cluster_tools__say_what_is_missing(tmp_path: Path) -> None:
+    path = programs(tmp_path, **{name: f'exec /usr/bin/{name} "$@"' for name in ("sort", "sha256sum", "cut", "mkdir")})
+    done = run("/bin/bash", "scripts/cluster_tools.sh", "kubectl", PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "MISSING: go, which builds kubectl" in done.stderr
+
+
+def test_cluster_tools__knows_no_other_programs() -> None:
+    done = run("/bin/bash", "scripts/cluster_tools.sh", "minikube")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "'minikube' is none of kube-apiserver" in done.stderr
 
 
 def test_pre_commit__fetches_nothing() -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
 
 from treering_api import BadSpecError, ExitCode, LookResult, RoundResult, TreeringError
-from treering_trainer.pod import Standing
+
+if TYPE_CHECKING:
+    from treering_trainer.pod import Standing
 
 R = TypeVar("R", RoundResult, LookResult)
 P = TypeVar("P", bound=BaseModel)
@@ -25,8 +27,10 @@ class LastWord(Generic[R]):
     """
 
     def __init__(self, path: Path | None, outcome: R) -> None:
+        from treering_trainer.pod import Standing  # not for `treering --help`
+
         self.outcome: R = outcome
-        self.standing = Standing()
+        self.standing: Standing = Standing()
         self._path = path
 
     def add(self, **fields: Any) -> None:

@@ -6,7 +6,7 @@ Only `round` loads torch.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,7 +58,10 @@ def run_round(
                 observers.add(place)
                 setting = Setting(workdir, certificate_authority, observers, stop, safe_interval_s=INTERVAL_S)
                 summary = run_plan(loaded, setting, word.standing)
-            word.outcome = summarise(loaded, summary)
+            if summary is None:
+                word.add(**_took_part(place))
+            else:
+                word.outcome = summarise(loaded, summary)
         except BaseException:
             word.add(stage=place.stage, attempt=place.attempt, started=place.started, gpu_seconds=place.gpu_seconds)
             raise
@@ -144,6 +147,12 @@ def summarise(plan: RoundPlan, summary: RoundSummary) -> RoundResult:
         finished=summary.finished,
         images=summary.images,
     )
+
+
+def _took_part(place: _Place) -> dict[str, Any]:
+    """The last word of a pod that only trained: the verdict, and all that it rests on, is the first pod's."""
+    message = "this node's part of the training has ended; node 0 runs the round"
+    return {"exit_code": ExitCode.SUCCESS, "attempt": place.attempt, "started": place.started, "message": message}
 
 
 def _nothing() -> RoundResult:

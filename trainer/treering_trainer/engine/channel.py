@@ -56,8 +56,9 @@ class Channel:
     """The parent's end: a queue of what ranks say; a context manager."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="treering-ranks-")  # mode 0700
-        self.address = str(Path(self._folder.name) / "parent")
+        self._temporary = tempfile.TemporaryDirectory(prefix="treering-ranks-")  # mode 0700
+        self.folder = Path(self._temporary.name)
+        self.address = str(self.folder / "parent")
         self._listener = Listener(self.address, "AF_UNIX")
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._links: list[Connection] = []
@@ -94,7 +95,7 @@ class Channel:
         with self._lock:
             for link in self._links:
                 link.close()
-        self._folder.cleanup()
+        self._temporary.cleanup()
 
     def _accept(self) -> None:
         while True:

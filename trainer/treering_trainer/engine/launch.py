@@ -21,7 +21,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from treering_api import ResumableError, TreeringError
+from treering_api import ExitCode, ResumableError, TreeringError
 from treering_trainer.engine.channel import Channel, Failure
 from treering_trainer.engine.meeting import Meeting
 from treering_trainer.engine.stop import StopRequest
@@ -88,6 +88,7 @@ class _Agent(threading.Thread):
 
     def run(self) -> None:
         """Start the ranks and wait for them."""
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # for the ranks: torch warns of what is meant
         try:
             elastic_launch(_config(self.launch), sys.executable)(*self.launch.command)
         except Exception as error:  # told by the main thread
@@ -140,7 +141,7 @@ def _listen_until_ended(launch: Launch, agent: _Agent) -> None:
 
 
 def _explain(launch: Launch, error: Exception) -> Exception:
-    """Why the ranks failed: a user's error first, then a death from outside, then whatever else was said."""
+    """Why the ranks failed: a user's error first, then a death from outside, then what another node says."""
     for failure in launch.failures:
         if not failure.trace:
             return failure.error()
@@ -149,9 +150,13 @@ def _explain(launch: Launch, error: Exception) -> Exception:
         for rank, death in sorted(error.failures.items()):
             if death.exitcode < 0 and rank not in told:
                 return _killed(rank, death.signal_name())
-    return _other_nodes_error(launch) or RankError(
-        "\n".join(failure.trace for failure in launch.failures) or str(error)
-    )
+    said = _other_nodes_error(launch)
+    if said is not None:
+        return said
+    faults = [failure for failure in launch.failures if failure.exit_code is not ExitCode.RESUMABLE]
+    if launch.failures and not faults:
+        return launch.failures[0].error()  # a rank is gone without a word, and so is whoever could say why
+    return RankError("\n".join(failure.trace for failure in faults) or str(error))
 
 
 def _other_nodes_error(launch: Launch) -> TreeringError | None:

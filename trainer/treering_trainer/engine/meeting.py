@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]  # its stubs forget it
 
@@ -58,7 +58,7 @@ class Meeting:
         self.crew = crew
         self.port = store.port
         self.name = uuid.uuid4().hex
-        self._store = store
+        self._store: Any = store  # takes bytes as well, which its stubs do not say
         self._heard: dict[int, tuple[bytes, float]] = {}
         self._roster: dict[int, str] = {}
         self._left = threading.Event()
@@ -184,7 +184,7 @@ class Meeting:
         self._ask(lambda: store.set(f"pulse/{self.crew.node}", f"{self.name} {beat}"))
 
     def _set(self, key: str, value: bytes) -> None:
-        self._ask(lambda: self._store.set(key, value))  # bytes will do, too
+        self._ask(lambda: self._store.set(key, value))
 
     def _get(self, key: str) -> bytes:
         """The value, empty where there is none."""

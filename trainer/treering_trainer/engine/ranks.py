@@ -75,10 +75,13 @@ ALONE = Rank()
 
 @contextmanager
 def join_ranks(*, gpu: bool) -> Iterator[Rank]:
-    """This process's rank, as torch's elastic agent set it in the environment, until all have left."""
+    """This process's rank, as torch's elastic agent set it in the environment, until it leaves well."""
     distributed.init_process_group("nccl" if gpu else "gloo", timeout=WAIT_TIMEOUT)
-    try:
-        group = distributed.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
-        yield Rank(distributed.get_rank(), distributed.get_world_size(), group)
-    finally:
-        distributed.destroy_process_group()
+    group = distributed.new_group(backend="gloo", timeout=WAIT_TIMEOUT)
+    yield Rank(distributed.get_rank(), distributed.get_world_size(), group)
+    distributed.destroy_process_group()  # not after an error: the others may be waiting, and it would wait for them
+
+
+def says_peer_lost(error: Exception) -> bool:
+    """Whether an error only means that another rank is gone, or its network; why, others must say."""
+    return isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))

@@ -123,6 +123,17 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
     return Fetched(pulled, _stamp(source.uri, wanted))
 
 
+def fetch_for_training(bench: Workbench) -> None:
+    """Pull what a node needs that only trains: no hold-outs, and nothing is judged by it."""
+    if isinstance(bench.plan.base, str):
+        _fetch_base(bench)
+    else:
+        _fetch_published(bench)
+        _fetch_bank(bench)
+    for source in increment_sources(bench, bench.plan.increments):
+        fetch_source(bench, source)
+
+
 def fetch_for_full(bench: Workbench) -> None:
     """Pull what only full retraining needs: the base weights and every increment learned so far."""
     _fetch_base(bench)

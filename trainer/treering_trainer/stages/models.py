@@ -75,11 +75,10 @@ def refuse_unmakeable(formats: Sequence[str]) -> None:
 
 
 def choose_device(gpus: int | str) -> str:
-    """The device of a round on this machine.
+    """The device of a round on this machine: the first GPU, where it has several.
 
     Raises:
-        ResumableError: a GPU was asked for and there is none.
-        BadSpecError: more than one was asked for, which this release can't use.
+        ResumableError: GPUs were asked for that are not there.
     """
     import torch
 
@@ -87,14 +86,11 @@ def choose_device(gpus: int | str) -> str:
     if gpus == "auto":
         return "cuda:0" if found else "cpu"
     assert isinstance(gpus, int)
-    if gpus > 1:
-        raise BadSpecError(
-            "spec.compute.gpus", f"{gpus} GPUs were asked for", "This release trains on one GPU: give 1, 0 or auto"
-        )
     if gpus > found:
+        asked = "1 GPU was" if gpus == 1 else f"{gpus} GPUs were"
         raise ResumableError(
             "spec.compute.gpus",
-            f"{gpus} GPU was asked for and torch finds none on this machine",
-            "Run where there is one (check the driver with nvidia-smi), or set gpus to auto or 0",
+            f"{asked} asked for and torch finds {found or 'none'} on this machine",
+            "Run where there are as many (check the driver with nvidia-smi), or set gpus to auto or 0",
         )
     return "cuda:0" if gpus else "cpu"

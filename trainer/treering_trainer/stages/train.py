@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from treering_api import ResolvedTraining, resolve_training
+from treering_trainer.engine.crew import Crew
 from treering_trainer.engine.recipe import Listener, Recipe
 from treering_trainer.progress import EpochFinished
 from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
 from treering_trainer.stages.models import candidate_folder, make_detector, start_model, starts_from_scratch
 from treering_trainer.stages.prepare import round_policies, training_path
+from treering_trainer.stages.ranks import train_in_ranks
 from treering_trainer.stages.shelf import load_training
 from treering_trainer.stages.workbench import Workbench
-from treering_trainer.yolo.training import Trained
+from treering_trainer.yolo.training import Trained, has_ended
 from treering_trainer.yolo.training import train as run_recipe
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import save_model
@@ -28,7 +31,11 @@ def train(bench: Workbench) -> TrainRecord:
     recipe = make_recipe(bench)
     _tell_other_precision(bench)
     model = start_model(bench, analysis.strategy, recipe.names)
-    trained = run_recipe(recipe, model, _validation(bench, recipe))
+    in_ranks = bench.crew.count > 1 and not has_ended(recipe, model)
+    if in_ranks:
+        train_in_ranks(bench)
+    trained = run_recipe(recipe, model, validation(bench, recipe))
+    trained = replace(trained, attempts=trained.attempts - in_ranks)  # reading what the ranks left is none
     save_model(
         trained.model,
         candidate_folder(bench),
@@ -36,7 +43,7 @@ def train(bench: Workbench) -> TrainRecord:
         line=bench.plan.line,
         round_number=bench.plan.round,
     )
-    return _record(trained, recipe, time.monotonic() - start_s)
+    return _record(trained, recipe, bench.crew, time.monotonic() - start_s)
 
 
 def make_recipe(bench: Workbench) -> Recipe:
@@ -85,7 +92,7 @@ def _tell_other_precision(bench: Workbench) -> None:
         bench.warn(f"spec.training.precision: {asked} was asked for, a CPU trains in {used}")
 
 
-def _validation(bench: Workbench, recipe: Recipe) -> Callable[[DetectionModel], float] | None:
+def validation(bench: Workbench, recipe: Recipe) -> Callable[[DetectionModel], float] | None:
     """Fitness for early stopping: on the increments' own val sets, never on hold-outs, which only judge."""
     sets = [item for item in evaluation_sets(bench, recipe.names) if item.kind == "val"]
     if not sets or not recipe.settings.patience:
@@ -98,7 +105,7 @@ def _fitness(bench: Workbench, sets: list[EvaluationSet], model: DetectionModel)
     return mean_map50_95(scores)
 
 
-def _record(trained: Trained, recipe: Recipe, duration_s: float) -> TrainRecord:
+def _record(trained: Trained, recipe: Recipe, crew: Crew, duration_s: float) -> TrainRecord:
     epochs: tuple[EpochRecord, ...] = trained.epochs
     return TrainRecord(
         epochs=epochs,
@@ -107,7 +114,7 @@ def _record(trained: Trained, recipe: Recipe, duration_s: float) -> TrainRecord:
         best_epoch=trained.best_epoch,
         learning_rate=recipe.settings.learning_rate,
         batch=recipe.settings.batch,
-        device=recipe.device,
+        device=recipe.device if crew.count == 1 else f"{crew.count} x {recipe.device.partition(':')[0]}",
         attempts=trained.attempts,
         gpu_seconds=trained.gpu_seconds,
         peak_memory_bytes=trained.peak_memory_bytes,

@@ -11,11 +11,12 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from treering_api import Lineage, RoundPlan
+from treering_trainer.engine.crew import ALONE, Crew
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.line import Line
 from treering_trainer.progress import Message, Observer, StageProgress
@@ -32,6 +33,9 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.store import Connection, write_atomic
+
+if TYPE_CHECKING:
+    from treering_trainer.engine.meeting import Meeting
 
 RECORDS: dict[str, type[Record]] = {
     "fetch": FetchRecord,
@@ -60,6 +64,8 @@ class Workbench:
         shared: the line's work folder.
         device: as torch names it.
         threads: processors that may be used.
+        crew: who trains together.
+        meeting: where the nodes meet; None where there is only this one.
     """
 
     plan: RoundPlan
@@ -74,6 +80,8 @@ class Workbench:
     threads: int
     observer: Observer
     stop: StopRequest
+    crew: Crew = ALONE
+    meeting: Meeting | None = None
 
     @property
     def folder(self) -> Path:

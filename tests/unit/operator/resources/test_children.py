@@ -119,32 +119,36 @@ def test_pod__devices_are_requested_as_limited() -> None:
 VOLUME = {"name": "data", "mountPath": "/data", "claim": "data"}
 
 
-@pytest.mark.parametrize(
-    ("fields", "where"),
-    [
-        pytest.param({"env": [{"name": "HOME", "value": "/"}]}, "env[0].name", id="env-home"),
-        pytest.param({"env": [{"name": "A", "value": "/"}, {"name": "TREERING_NODES", "value": "2"}]}, "env[1].name", id="env-own"),
-        pytest.param({"volumes": [VOLUME | {"name": "treering-tmp"}]}, "volumes[0].name", id="volume-name"),
-        pytest.param({"volumes": [VOLUME | {"mountPath": "/tmp"}]}, "volumes[0].mountPath", id="volume-at-ours"),
-        pytest.param({"volumes": [VOLUME | {"mountPath": "/etc"}]}, "volumes[0].mountPath", id="volume-above-ours"),
-        pytest.param({"volumes": [VOLUME | {"mountPath": "/dev/shm/x"}]}, "volumes[0].mountPath", id="volume-in-ours"),
-        pytest.param({"volumes": [VOLUME | {"mountPath": "//data/../tmp/"}]}, "volumes[0].mountPath", id="volume-roundabout"),
-        pytest.param({"volumes": [VOLUME | {"mountPath": "/a/.."}]}, "volumes[0].mountPath", id="volume-at-root"),
-        pytest.param({"volumes": [VOLUME, VOLUME | {"name": "b", "mountPath": "/data/"}]}, "volumes[1].mountPath", id="volume-twice"),
-        pytest.param({"gpus": 1, "gpuResource": "gpu"}, "gpuResource", id="gpu-without-domain"),
-        pytest.param({"gpus": 1, "gpuResource": "nvidia.com/-gpu"}, "gpuResource", id="gpu-no-name"),
-        pytest.param({"gpus": 1, "resources": {"limits": {"nvidia.com/gpu": "2"}}}, "resources.limits.nvidia.com/gpu", id="gpu-twice"),
-        pytest.param({"resources": {"requests": {"disk": "1Gi"}}}, "resources.requests.disk", id="unknown-resource"),
-        pytest.param({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}}, "resources.requests.cpu", id="above-limit"),
-        pytest.param({"resources": {"requests": {"rdma/hca": "1"}, "limits": {"rdma/hca": "2"}}}, "resources.requests.rdma/hca", id="device-unequal"),
-        pytest.param({"resources": {"limits": {"rdma/hca": "0.5"}}}, "resources.limits.rdma/hca", id="half-a-device"),
-        pytest.param({"nodeSelector": {"a//b": "c"}}, "nodeSelector.a//b", id="selector-key"),
-        pytest.param({"nodeSelector": {"a": "c d"}}, "nodeSelector.a", id="selector-value"),
-        pytest.param({"tolerations": [{"operator": "Equal"}]}, "tolerations[0].operator", id="toleration-without-key"),
-        pytest.param({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "tolerations[0].value", id="toleration-value"),
-        pytest.param({"tolerations": [{"key": "a", "tolerationSeconds": 5}]}, "tolerations[0].tolerationSeconds", id="toleration-time"),
-    ],
-)  # fmt: skip
+def resources(**parts: dict[str, str]) -> dict[str, Any]:
+    return {"resources": parts}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "env-home": ({"env": [{"name": "HOME", "value": "/"}]}, "env[0].name"),
+    "env-own": ({"env": [{"name": "A", "value": "/"}, {"name": "TREERING_NODES", "value": "2"}]}, "env[1].name"),
+    "volume-name": ({"volumes": [VOLUME | {"name": "treering-tmp"}]}, "volumes[0].name"),
+    "volume-at-ours": ({"volumes": [VOLUME | {"mountPath": "/tmp"}]}, "volumes[0].mountPath"),
+    "volume-above-ours": ({"volumes": [VOLUME | {"mountPath": "/etc"}]}, "volumes[0].mountPath"),
+    "volume-in-ours": ({"volumes": [VOLUME | {"mountPath": "/dev/shm/x"}]}, "volumes[0].mountPath"),
+    "volume-roundabout": ({"volumes": [VOLUME | {"mountPath": "//data/../tmp/"}]}, "volumes[0].mountPath"),
+    "volume-at-root": ({"volumes": [VOLUME | {"mountPath": "/a/.."}]}, "volumes[0].mountPath"),
+    "volume-twice": ({"volumes": [VOLUME, VOLUME | {"name": "b", "mountPath": "/data/"}]}, "volumes[1].mountPath"),
+    "gpu-without-domain": ({"gpus": 1, "gpuResource": "gpu"}, "gpuResource"),
+    "gpu-no-name": ({"gpus": 1, "gpuResource": "nvidia.com/-gpu"}, "gpuResource"),
+    "gpu-twice": (resources(limits={"nvidia.com/gpu": "2"}) | {"gpus": 1}, "resources.limits.nvidia.com/gpu"),
+    "unknown-resource": (resources(requests={"disk": "1Gi"}), "resources.requests.disk"),
+    "above-limit": (resources(requests={"cpu": "2"}, limits={"cpu": "1500m"}), "resources.requests.cpu"),
+    "device-unequal": (resources(requests={"rdma/hca": "1"}, limits={"rdma/hca": "2"}), "resources.requests.rdma/hca"),
+    "half-a-device": (resources(limits={"rdma/hca": "0.5"}), "resources.limits.rdma/hca"),
+    "selector-key": ({"nodeSelector": {"a//b": "c"}}, "nodeSelector.a//b"),
+    "selector-value": ({"nodeSelector": {"a": "c d"}}, "nodeSelector.a"),
+    "toleration-without-key": ({"tolerations": [{"operator": "Equal"}]}, "tolerations[0].operator"),
+    "toleration-value": ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "tolerations[0].value"),
+    "toleration-time": ({"tolerations": [{"key": "a", "tolerationSeconds": 5}]}, "tolerations[0].tolerationSeconds"),
+}
+
+
+@pytest.mark.parametrize(("fields", "where"), REFUSED.values(), ids=list(REFUSED))
 def test_children__what_kubernetes_would_refuse_is_refused_by_its_path(fields: dict[str, Any], where: str) -> None:
     with pytest.raises(BadSpecError) as caught:
         build(line({"compute": fields}))

@@ -1,0 +1,41 @@
+"""What a process has used so far, from /proc."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(process_id: int) -> float:
+    """Resident memory now."""
+    return status_kib(_read(process_id, "status"), "VmRSS") / 1024
+
+
+def peak_mib(process_id: int) -> float:
+    """Resident memory at its highest."""
+    return status_kib(_read(process_id, "status"), "VmHWM") / 1024
+
+
+def processor_s(process_id: int) -> float:
+    """Processor time, the kernel's for it included."""
+    return processor_ticks(_read(process_id, "stat")) / _TICKS_PER_S
+
+
+def status_kib(text: str, field: str) -> int:
+    """A field of /proc/ID/status."""
+    for line in text.splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1])
+    raise ValueError(f"no {field}: the process has ended")
+
+
+def processor_ticks(text: str) -> int:
+    """utime and stime of /proc/ID/stat; the name before them may hold anything."""
+    fields = text.rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _read(process_id: int, name: str) -> str:
+    return Path(f"/proc/{process_id}/{name}").read_text()
