@@ -45,6 +45,23 @@ _STANDS = (
     ),
 )
 
+_ATTEMPT = (
+    Panel("Round that runs", "stat", (Query(_round("number")),), 4, decimals=0),
+    Panel("Attempt", "stat", (Query(_round("attempt")),), 4, decimals=0, limits=((None, "green"), (2, "yellow"))),
+    Panel("Attempt runs for", "stat", (Query(f"time() - {_round('start_timestamp_seconds')}"),), 4, unit="dtdurations"),
+    Panel("GPU time of the attempt", "stat", (Query(_round("gpu_seconds_total")),), 4, unit="dtdurations"),
+    Panel(
+        "mAP50 of the round",
+        "stat",
+        (Query(_round("map50_ratio", "when"), "{{when}}"),),
+        4,
+        unit="percentunit",
+        decimals=1,
+        help="Before: the published model on old classes. After: the candidate on all.",
+    ),
+    Panel("Forgetting of the round", "stat", (Query(_round("forgetting_ratio")),), 4, unit="percentunit", decimals=1),
+)
+
 _RUNNING = (
     Panel(
         "Progress of the round",
@@ -87,20 +104,6 @@ _RUNNING = (
         6,
         unit="dtdurations",
     ),
-    Panel("Round that runs", "stat", (Query(_round("number")),), 4, decimals=0),
-    Panel("Attempt", "stat", (Query(_round("attempt")),), 4, decimals=0, limits=((None, "green"), (2, "yellow"))),
-    Panel("Attempt runs for", "stat", (Query(f"time() - {_round('start_timestamp_seconds')}"),), 4, unit="dtdurations"),
-    Panel("GPU time of the attempt", "stat", (Query(_round("gpu_seconds_total")),), 4, unit="dtdurations"),
-    Panel(
-        "mAP50 of the round",
-        "stat",
-        (Query(_round("map50_ratio", "when"), "{{when}}"),),
-        4,
-        unit="percentunit",
-        decimals=1,
-        help="Before: the published model on old classes. After: the candidate on all.",
-    ),
-    Panel("Forgetting of the round", "stat", (Query(_round("forgetting_ratio")),), 4, unit="percentunit", decimals=1),
 )
 
 _ROUNDS = (
@@ -141,6 +144,7 @@ _ROUNDS = (
 
 LINE_ROWS: tuple[Row, ...] = (
     Row("", _STANDS, height=5),
-    Row("Running round", _RUNNING, height=7),
+    Row("Running round", _ATTEMPT, height=4),
+    Row("", _RUNNING, height=7),
     Row("Rounds", _ROUNDS, height=8),
 )

@@ -29,12 +29,27 @@ sweep() {
   done
 }
 
+# Where the kernel counts what pods use: one folder below each hierarchy, or below the only one.
+hierarchies() {
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup; else ls -d /sys/fs/cgroup/*/; fi
+}
+
 remove() {
-  local folder
-  for folder in /sys/fs/cgroup/treering-e2e-"$1" /sys/fs/cgroup/*/treering-e2e-"$1"; do
-    [ ! -d "$folder" ] || find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  local hierarchy folder
+  for hierarchy in $(hierarchies); do
+    folder=$hierarchy/treering-e2e-$1
+    [ ! -d "$folder" ] || find "$folder" -depth -type d -exec rmdir {} + || true
   done
   rm -rf "$cache/run.$1"
+}
+
+leave() {
+  if [ -n "${node:-}" ]; then
+    kill -KILL "$node" 2>/dev/null || true
+    wait "$node" 2>/dev/null || true
+  fi
+  sleep 0.5  # the kernel is still ending what ran in there
+  remove $$
 }
 
 outside() {
@@ -45,14 +60,16 @@ outside() {
   prepare
   sweep
   mkdir -p "$cache/run.$$"
-  trap 'remove $$' EXIT
+  for hierarchy in $(hierarchies); do mkdir -p "$hierarchy/treering-e2e-$$"; done
+  trap leave EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
   export TREERING_NODE_FOLDER="$cache/run.$$" TREERING_NODE_CACHE="$cache"
   TREERING_NODE_CGROUP="treering-e2e-$$" setpriv --pdeathsig KILL unshare --net --pid --mount --ipc --uts --fork \
     --kill-child=KILL --mount-proc bash scripts/e2e.sh --inside "$@" 9>&- &
+  node=$!
   local code=0
-  wait $! || code=$?
+  wait "$node" || code=$?
   exit "$code"
 }
 
@@ -70,7 +87,7 @@ inside() {
   ip link set node0 up
   ip route add default dev node0
   echo 1 > /proc/sys/net/ipv4/ip_forward
-  exec .venv/bin/python -m pytest tests/e2e -p no:cacheprovider "$@"
+  .venv/bin/python -m pytest tests/e2e -p no:cacheprovider "$@"  # no exec: the first process must bury orphans
 }
 
 if [ "${1:-}" = --inside ]; then

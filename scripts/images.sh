@@ -95,7 +95,7 @@ write_archive() {
   id=$(image_id "$name")
   if [ "$(cat "$archive.id" 2>/dev/null)" != "$id" ] || [ ! -e "$archive" ]; then
     rm -f "$archive" "$archive.id"
-    store push -q --disable-compression "$name" "oci-archive:$archive:$name"
+    store push -q --compression-format zstd --compression-level 1 "$name" "oci-archive:$archive:$name"
     echo "$id" > "$archive.id"
   fi
   mkdir -p "$out"

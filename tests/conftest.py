@@ -6,6 +6,8 @@ pytest_plugins = [
     "tests.plugins.disks",
     "tests.plugins.helm",
     "tests.plugins.api_server",
+    "tests.plugins.real_node",
+    "tests.plugins.stopwatch",
     "tests.plugins.api_proxy",
     "tests.plugins.operators",
 ]

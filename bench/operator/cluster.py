@@ -76,6 +76,8 @@ def running_cluster(folder: Path, users: Iterable[str], definitions: Iterable[Pa
         stack.callback(Program.start("kube-scheduler", scheduler, folder).kill)
         stack.callback(Program.start("kwok", kwok, folder).kill)
         cluster.server.kubectl("create", "-f", "-", input=json.dumps(fake_node.node()))
+        # A node begins with the taint "not ready", which only the node controllers would take away.
+        cluster.server.request("PATCH", f"/api/v1/nodes/{fake_node.NAME}", {"spec": {"taints": None}})
         yield cluster
 
 

@@ -11,7 +11,7 @@ _ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("all at once: half of them after", "burst.{child}.p50_s", "{:.1f} s".format),
     ("steady events: to {child}, p50", "events.{child}.p50_s", "{:.3f} s".format),
     ("steady events: to {child}, p99", "events.{child}.p99_s", "{:.3f} s".format),
-    ("steady events: without {child}", "events.{child}.missing", "{:.0f}".format),
+    ("steady events: never answered by {child}", "events.{child}.missing", "{:.0f}".format),
     ("API calls per round of a line", "calls.per_line", "{:.1f}".format),
     ("API calls per further event", "calls.per_event", "{:.1f}".format),
     ("memory at rest, all lines standing", "memory.rest_mib", "{:.0f} MiB".format),

@@ -57,6 +57,7 @@ class Run:
     async def measure(self) -> dict[str, Any]:
         """All phases."""
         figures = self._figures
+        await self._wake()
         figures["burst"] = await self._burst()
         figures["memory"] = {"rest_mib": resources.memory_mib(self._process)}
         figures["events"] = await self._events()
@@ -70,6 +71,13 @@ class Run:
     @property
     def _process(self) -> int:
         return self.controllers.main.process.pid
+
+    async def _wake(self) -> None:
+        """One line more than asked for, so that the controllers are awake when time starts to count."""
+        await self.observer.wait([await self.side.add(self.client, self.load.lines)], self.load.timeout_s)
+        await self._rest(1)
+        _, self._offset = audit.read(self.cluster.audit_log)
+        self._processor_s = resources.processor_s(self._process)
 
     async def _burst(self) -> dict[str, Any]:
         """All lines applied at once."""

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from treering_operator.cluster.cache import Key
-
+Key = tuple[str, str]
 _SILENCES = 3
 _LONGEST_RECONCILE_S = 180.0
 

@@ -98,7 +98,8 @@ def world(api_server: ApiServer, namespace: str) -> World:
 class _Progress(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer like a pod in the middle of its training."""
-        body = json.dumps({"round": 1, "attempt": 1, "percent": 42, "stage": "train", "epoch": 2, "epochs": 5, "eta_s": 60.0}).encode()
+        said = {"round": 1, "attempt": 1, "percent": 42, "stage": "train", "epoch": 2, "epochs": 5, "eta_s": 60.0}
+        body = json.dumps(said).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,4 +1,4 @@
-"""A line's life on a real API server: applied, trained by played pods, appended to, deleted; with the operator dying."""
+"""A line's life on a real API server: applied, trained by played pods, edited, deleted; the operator dies often."""
 
 from __future__ import annotations
 

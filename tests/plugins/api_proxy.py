@@ -1,7 +1,7 @@
 """An HTTP proxy before the API server that cuts, refuses and falls silent: ask for `api_proxy`.
 
-Writes are counted, those of the Lease and questions about permissions apart. At the k-th write the connection is cut: either
-before it reaches the server or after, so that nobody hears the answer; from then on nothing passes until `mend`.
+Writes are counted, those of the Lease and questions about permissions apart. At the k-th write the connection is cut:
+either before it reaches the server or after, so that nobody hears the answer; from then on nothing passes until `mend`.
 """
 
 from __future__ import annotations

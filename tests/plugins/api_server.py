@@ -146,7 +146,6 @@ def running_cluster(folder: Path) -> Iterator[ApiServer]:
     with running_api_server(folder) as (plane, stack):
         server = ApiServer(plane)
         server.kubectl("apply", "--server-side", "-f", CRD)
-        server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
         wait_until("lines are served", lambda: _served(server), TIMEOUT_S)
         stack.callback(start_controllers(plane, CONTROLLERS).kill)
         yield server

@@ -1,8 +1,8 @@
 """Plays trainer pods: a fake trainer that keeps each line's lineage as the store would, and answers as real pods do.
 
-`Trainer.run` takes a plan's JSON and gives exit code and termination message, by the same rules as the real one: a round
-that has ended is given as it ended, a plan that does not fit the lineage does nothing and ends as outdated. `Player` lets
-it answer in the pods of a namespace, through `Kubelet`.
+`Trainer.run` takes a plan's JSON and gives exit code and termination message, by the same rules as the real one: a
+round that has ended is given as it ended, a plan that does not fit the lineage does nothing and ends as outdated.
+`Player` lets it answer in the pods of a namespace, through `Kubelet`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tests.plugins.api_server import Refusal
+from tests.plugins.pods import Kubelet
 from treering_api import (
     BadSpecError,
     Delivery,
@@ -29,9 +31,6 @@ from treering_api import (
     next_round,
     roll_back,
 )
-
-from tests.plugins.api_server import Refusal
-from tests.plugins.pods import Kubelet
 
 LINE_LABEL = "treering.dev/line"
 

@@ -17,22 +17,28 @@ _SHORT_LISTS = 3
 
 def spec_values() -> SearchStrategy[dict[str, Any]]:
     """Plain data of specs that keep every bound of a single field; cross-field rules may be broken."""
-    schema = copy.deepcopy(inlined_schema()["properties"]["spec"])
+    strategy: SearchStrategy[dict[str, Any]] = values_of(spec_schema())
+    return strategy
+
+
+def spec_schema() -> dict[str, Any]:
+    """JSON schema of `spec`, without references."""
+    schema: dict[str, Any] = copy.deepcopy(inlined_schema()["properties"]["spec"])
     overrides = schema["properties"]["training"]["properties"]["overrides"]["patternProperties"]
     (entry,) = overrides.values()
     overrides.clear()
     overrides[f"^({'|'.join(FREE_OVERRIDES)})$"] = entry  # no schema in Kubernetes can list the keys of a mapping
-    strategy: SearchStrategy[dict[str, Any]] = _values(schema)
-    return strategy
+    return schema
 
 
-def _values(schema: dict[str, Any]) -> SearchStrategy[Any]:
+def values_of(schema: dict[str, Any]) -> SearchStrategy[Any]:
+    """Values that one (sub-)schema allows."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "const" in schema:
         return st.just(schema["const"])
     if "anyOf" in schema:
-        return st.one_of([_values(arm) for arm in schema["anyOf"]])
+        return st.one_of([values_of(arm) for arm in schema["anyOf"]])
     builders: dict[str, Callable[[dict[str, Any]], SearchStrategy[Any]]] = {
         "object": _objects, "array": _lists, "string": _texts, "integer": _integers, "number": _numbers,
     }  # fmt: skip
@@ -43,7 +49,7 @@ def _values(schema: dict[str, Any]) -> SearchStrategy[Any]:
 def _objects(schema: dict[str, Any]) -> SearchStrategy[Any]:
     if "properties" in schema:
         required = schema.get("required", [])
-        fields = {name: _values(field) for name, field in schema["properties"].items()}
+        fields = {name: values_of(field) for name, field in schema["properties"].items()}
         return st.fixed_dictionaries(
             {name: values for name, values in fields.items() if name in required},
             optional={name: values for name, values in fields.items() if name not in required},
@@ -51,17 +57,17 @@ def _objects(schema: dict[str, Any]) -> SearchStrategy[Any]:
     if "patternProperties" in schema:
         ((pattern, entry),) = schema["patternProperties"].items()
         keys = st.from_regex(pattern, fullmatch=True, alphabet=_ALPHABET).filter(lambda key: len(key) <= 60)
-        return st.dictionaries(keys, _values(entry), max_size=_SHORT_LISTS)
+        return st.dictionaries(keys, values_of(entry), max_size=_SHORT_LISTS)
     keys = st.text("abcXYZ -ü", min_size=1, max_size=8)
     return st.dictionaries(
-        keys, _values(schema["additionalProperties"]), max_size=min(_SHORT_LISTS, schema["maxProperties"])
+        keys, values_of(schema["additionalProperties"]), max_size=min(_SHORT_LISTS, schema["maxProperties"])
     )
 
 
 def _lists(schema: dict[str, Any]) -> SearchStrategy[Any]:
     keys = schema.get("x-kubernetes-list-map-keys")
     unique_by = (lambda item: item[keys[0]]) if keys else None
-    return st.lists(_values(schema["items"]), max_size=min(_SHORT_LISTS, schema["maxItems"]), unique_by=unique_by)
+    return st.lists(values_of(schema["items"]), max_size=min(_SHORT_LISTS, schema["maxItems"]), unique_by=unique_by)
 
 
 _ALPHABET = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="\x7f")

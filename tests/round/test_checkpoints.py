@@ -98,15 +98,15 @@ def test_preempted_again_and_again(grown: TestLine, second_weights: str) -> None
     reference = grown.copy_to(grown.root / "reference")
     api.run(reference.resource, workdir=reference.work)
     for number in (1, 2):
-        preempt(grown, f"pod-{number}", lambda event, number=number: after_passes(event, number * IMAGE_PASSES))
+        preempt(grown, f"pod-{number}", after_passes(number * IMAGE_PASSES))
         assert {name.split("/")[1] for name in kept_in(grown)} == {f"attempt-{number}"}  # what it made superfluous went
     Pod(grown, grown.root / "last").run(planned(grown))
     assert train_record(grown, 3)["attempts"] == 3
     assert grown.weights(2) == reference.weights(2) != second_weights
 
 
-def after_passes(event: Event, passes: int) -> bool:
-    return isinstance(event, StageProgress) and event.stage == "train" and event.done > passes
+def after_passes(passes: int) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, StageProgress) and event.stage == "train" and event.done > passes
 
 
 def test_preempted_before_the_first_epoch_ended__nothing_is_kept_and_the_next_begins_anew(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,6 +111,10 @@ class Node:
         return sum('"EpochFinished"' in line for line in lines)
 
     @property
+    def told(self) -> str:
+        return (self.root / "err").read_text()
+
+    @property
     def result(self) -> RoundResult:
         return RoundResult.from_message((self.root / "result.json").read_text())
 
@@ -118,8 +124,20 @@ class Node:
         return os.waitstatus_to_exitcode(self.ended)
 
 
-def start_nodes(line: TestLine, run_name: str, *, late: int = 0) -> list[Node]:
+@contextmanager
+def two_nodes(line: TestLine, run_name: str, *, late: int) -> Iterator[list[Node]]:
     """Two pods of an Indexed Job on the loopback, each with its own disk; the one called late comes after the other."""
+    nodes = start_nodes(line, run_name, late=late)
+    try:
+        yield nodes
+    finally:
+        for node in nodes:
+            if node.ended is None:
+                os.kill(node.process, signal.SIGKILL)
+                node.end()
+
+
+def start_nodes(line: TestLine, run_name: str, *, late: int) -> list[Node]:
     plan = line.root / "plan.json"
     line.write()
     if not plan.exists():
@@ -132,8 +150,9 @@ def start_nodes(line: TestLine, run_name: str, *, late: int = 0) -> list[Node]:
 
         def work() -> None:
             os.environ.update(place, TREERING_NODE_RANK=str(number))
-            os.dup2(os.open(root / "out", os.O_WRONLY | os.O_CREAT), 1)
-            os.dup2(os.open(root / "err", os.O_WRONLY | os.O_CREAT), 2)
+            mine = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {mine[number % len(mine)]})  # else both compute on every processor, and wait
+            sys.stdout, sys.stderr = (root / "out").open("w"), (root / "err").open("w")
             folder = line.root / f"disk-{number}"
             words = ["round", str(plan), "--workdir", str(folder), "--result", str(root / "result.json"), "--json"]
             os._exit(run_app(words))
@@ -156,23 +175,23 @@ def wait_for(what: Callable[[], bool], timeout_s: float = 90.0) -> None:
 def test_two_nodes__one_is_stopped_then_killed_and_the_round_is_published_once(
     shared: TestLine, unbroken: Reference
 ) -> None:
-    first, second = start_nodes(shared, "stopped", late=0)
-    wait_for(lambda: first.epochs >= 1)
-    os.kill(second.process, signal.SIGTERM)
-    assert (first.end(), second.end()) == (ExitCode.RESUMABLE, ExitCode.RESUMABLE), (first.root / "err").read_text()
-    assert "stopped by SIGTERM" in first.result.message
+    with two_nodes(shared, "stopped", late=0) as (first, second):
+        wait_for(lambda: first.epochs >= 1)
+        os.kill(second.process, signal.SIGTERM)
+        assert (first.end(), second.end()) == (ExitCode.RESUMABLE, ExitCode.RESUMABLE), first.told
+        assert "stopped by SIGTERM" in first.result.message
 
-    first, second = start_nodes(shared, "killed", late=1)
-    wait_for(lambda: first.epochs >= 1)
-    os.kill(second.process, signal.SIGKILL)
-    assert (first.end(), second.end()) == (ExitCode.RESUMABLE, -signal.SIGKILL), (first.root / "err").read_text()
-    assert first.result.verdict == ""
+    with two_nodes(shared, "killed", late=1) as (first, second):
+        wait_for(lambda: first.epochs >= 1)
+        os.kill(second.process, signal.SIGKILL)
+        assert (first.end(), second.end()) == (ExitCode.RESUMABLE, -signal.SIGKILL), first.told
+        assert (first.result.verdict, first.result.attempt) == ("", 2)
 
-    first, second = start_nodes(shared, "ended", late=1)
-    assert (first.end(), second.end()) == (ExitCode.SUCCESS, ExitCode.SUCCESS), (first.root / "err").read_text()
-    assert (first.result.verdict, first.result.attempt) == ("published", 3)
-    assert (second.result.verdict, second.result.round, second.result.attempt) == ("", 2, 3)
-    assert "node 0 runs the round" in second.result.message
+    with two_nodes(shared, "ended", late=1) as (first, second):
+        assert (first.end(), second.end()) == (ExitCode.SUCCESS, ExitCode.SUCCESS), first.told
+        assert (first.result.verdict, first.result.attempt) == ("published", 3)
+        assert (second.result.verdict, second.result.round, second.result.attempt) == ("", 2, 3)
+        assert "node 0 runs the round" in second.result.message
     assert [summary.round for summary in shared.lineage.rounds] == [1, 2]
     assert shared.weights(2) == unbroken.weights, "two nodes with one process each are one node with two"
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from treering_operator.cluster.errors import ApiError, UnavailableError, error_of
+from treering_operator.cluster.errors import ApiError, NotFoundError, UnavailableError, error_of
 from treering_operator.cluster.login import Login
 from treering_operator.cluster.places import Place
 
@@ -50,6 +50,14 @@ class Api:
         """Plural names of the kinds that the server has in a place's group and version."""
         answer = await self._ask("GET", "/".join(place.path().split("/")[:-1]))
         return frozenset(item["name"] for item in answer.get("resources", ()))
+
+    async def schema(self, place: Place, kind: str) -> JSON:
+        """The server's OpenAPI schema of a kind."""
+        answer = await self._ask("GET", f"/openapi/v3/apis/{place.api_version}")
+        for schema in answer["components"]["schemas"].values():
+            if any(one.get("kind") == kind for one in schema.get("x-kubernetes-group-version-kind", ())):
+                return dict(schema)
+        raise NotFoundError(404, "NotFound", f"no schema of {kind}")
 
     async def pages(
         self, place: Place, namespace: str = "", selector: str = ""

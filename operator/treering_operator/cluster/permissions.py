@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from treering_api import GROUP, TreeringError
+from pydantic.alias_generators import to_camel
+
+from treering_api import GROUP, KIND, Spec, Status, TreeringError
 from treering_operator.cluster.api import Api
-from treering_operator.cluster.errors import NotFoundError
+from treering_operator.cluster.errors import ForbiddenError, NotFoundError
 from treering_operator.cluster.places import ACCESS_REVIEWS, LINES
 from treering_operator.settings import Settings
 
@@ -40,6 +42,9 @@ REQUIRED: tuple[Permission, ...] = (
 """Everything that the operator ever does. Server-side apply is `patch`, and `create` where the object is not there."""
 
 
+_SCHEMA_TRIES = 10
+
+
 class NotAllowedError(TreeringError):
     """The operator's account lacks permissions."""
 
@@ -52,7 +57,7 @@ async def check(api: Api, settings: Settings) -> None:
     """Make sure that the operator can work here.
 
     Raises:
-        NoResourceError: the CRD is not there.
+        NoResourceError: the CRD is not there, or older than the operator.
         NotAllowedError: permissions are missing; names them all.
     """
     if LINES.plural not in await _known(api):
@@ -61,6 +66,7 @@ async def check(api: Api, settings: Settings) -> None:
             f"the API server does not know this resource in version {LINES.version}",
             "Install the CRD first: the chart does with crds.enabled, or `kubectl apply --server-side -f crds/`",
         )
+    await _check_age(api)
     lacking = await missing(api, settings)
     if lacking:
         raise NotAllowedError(
@@ -68,6 +74,34 @@ async def check(api: Api, settings: Settings) -> None:
             f"missing: {'; '.join(lacking)}",
             "Bind the chart's ClusterRole (or Role in each namespace) to the operator's service account",
         )
+
+
+async def _check_age(api: Api) -> None:
+    """An older CRD would refuse every status: Helm leaves CRDs alone where `crds.enabled` is off."""
+    lacking = await _unknown_fields(api)
+    for _ in range(_SCHEMA_TRIES):  # a schema is published some seconds after its CRD
+        if not lacking:
+            return
+        await asyncio.sleep(1.0)
+        lacking = await _unknown_fields(api)
+    raise NoResourceError(
+        f"{LINES.plural}.{GROUP}",
+        f"the cluster's CRD is older than the operator: it lacks {', '.join(lacking)}",
+        "Upgrade the CRD to the operator's release: with crds.enabled, or `kubectl apply --server-side -f crds/`",
+    )
+
+
+async def _unknown_fields(api: Api) -> list[str]:
+    try:
+        known = (await api.schema(LINES, KIND)).get("properties", {})
+    except (NotFoundError, ForbiddenError):
+        return []
+    return [
+        f"{part}.{to_camel(name)}"
+        for part, model in (("spec", Spec), ("status", Status))
+        for name in model.model_fields
+        if to_camel(name) not in known.get(part, {}).get("properties", {})
+    ]
 
 
 async def missing(api: Api, settings: Settings) -> list[str]:

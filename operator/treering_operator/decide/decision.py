@@ -61,8 +61,8 @@ def decide(observed: Observed, settings: Settings) -> Decision:
 
 
 def _with_deliveries(status: Status, looking: Looking) -> Status:
-    status = status.model_copy(update={"discovery": looking.discovery})
-    return status if looking.mirror is None else adopt(status, looking.mirror)
+    status = status if looking.mirror is None else adopt(status, looking.mirror)
+    return status.model_copy(update={"discovery": looking.discovery})
 
 
 def _with_job(status: Status, handling: Handling) -> Status:
@@ -166,6 +166,6 @@ def _again(
         times.append(timedelta(seconds=settings.progress_interval_s))
     elif handling.blocked:
         times.append(_SOON)
-    elif handling.current is not None and not handling.current.suspended:
+    elif handling.current is not None and handling.current.active:
         times.append(_PENDING)
     return min(times, default=None)

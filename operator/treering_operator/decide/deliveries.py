@@ -65,7 +65,8 @@ def words_of_waiting(
     if waiting and not is_due:
         ends = f", or waits until {moment(patience_ends)} (maxWait)" if patience_ends else ""
         sentences.append(
-            f"{counted(images, 'image')} in {counted(len(waiting), 'delivery')} here, {missing} more needed (minImages){ends}"
+            f"{counted(images, 'image')} in {counted(len(waiting), 'delivery')} here, "
+            f"{missing} more needed (minImages){ends}"
         )
     growing = [item.name for item in discovery.deliveries if not item.complete]
     if growing:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from treering_api import ExitCode, Reason, RoundResult
+from treering_operator.decide.wording import counted
 from treering_operator.observed import JobView, PodView, Termination
 
 _LAST_WORDS = (ExitCode.SUCCESS, ExitCode.REJECTED, ExitCode.BAD_SPEC, ExitCode.BAD_DATA, ExitCode.OUTDATED)
@@ -127,10 +128,9 @@ def _judge_exit(job: JobView, termination: Termination, result: RoundResult | No
         return "failed", Reason.OUT_OF_MEMORY, "spec.compute.resources.limits", words
     where = result.where if result else ""
     words = result.message if result and result.message else why_it_ended(termination, "")
-    tries = max(1, job.failed)
-    return "failed", Reason.RETRIES_EXHAUSTED, where, (
-        f"{tries} {'try' if tries == 1 else 'tries'} failed, the last one with {_reason(termination.exit_code)}: {words}"
-    )  # fmt: skip
+    tries = counted(max(1, job.failed), "try")
+    told = f"{tries} failed, the last one with {_reason(termination.exit_code)}: {words}"
+    return "failed", Reason.RETRIES_EXHAUSTED, where, told
 
 
 def _is_late(job: JobView, word: Word) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from treering_api import (
@@ -48,7 +49,7 @@ class Crop:
     gpu_seconds: float = 0.0
 
 
-def harvest(line: Line, family: Family, status: Status, now: Any) -> Crop:
+def harvest(line: Line, family: Family, status: Status, now: datetime) -> Crop:
     """Take the results of all finished Jobs that are not in the status yet."""
     there = [job.uid for job in family.finished]
     crop = Crop(status)
@@ -63,7 +64,7 @@ def adopt(status: Status, mirror: Mirror) -> Status:
     """The status of a line whose lineage stands so."""
     update: dict[str, Any] = {"mirror": mirror, "unanswered": None, "model": _model(status, mirror, None)}
     update["map50"] = _score(mirror.model.map50) if mirror.model else None
-    if status.mirror is None or status.mirror.discovered != mirror.discovered:
+    if mirror.discovered != (status.mirror.discovered if status.mirror else 0):
         update["discovery"] = look_again(status.discovery)
     if status.mirror is None or status.mirror.round != mirror.round:
         update["round"] = mirror.round

@@ -91,6 +91,4 @@ def deliveries_found(line: Line, look: int, names: list[str], images: int) -> No
 
 
 def _notice(warning: bool, reason: str, message: str, line: Line, about: str) -> Notice:
-    return Notice(
-        warning=warning, reason=str(reason), message=cut(message, _LENGTH), key=f"{line.uid}:{reason}:{about}"
-    )
+    return Notice(warning=warning, reason=reason, message=cut(message, _LENGTH), key=f"{line.uid}:{reason}:{about}")

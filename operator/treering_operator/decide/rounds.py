@@ -18,7 +18,8 @@ from treering_operator.decide.wording import listed
 from treering_operator.observed import JobView
 
 _LONG_PENDING = timedelta(minutes=2)
-"""A Job whose pod has not started by then is made sure of again: somebody may have deleted its plan."""
+"""A pod that has a node but has not started by then may wait for a plan that somebody deleted: it is made again."""
+_MOUNTING = ("ContainerCreating", "PodInitializing")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def handle(line: Line, status: Status, family: Family, next_: Next, now: datetim
     going = [*(job.name for job in family.going), *(pod.name for pod in family.lingering())]
     if going:
         return Handling(stopped, blocked=f"Waiting until {listed(going)} is gone")
-    return _begin(line, status, family, next_)
+    return _begin(status, family, next_)
 
 
 def _choose(fitting: list[JobView], status: Status, next_: Next) -> JobView | None:
@@ -109,24 +110,26 @@ def _keep(current: JobView, stopped: tuple[Action, ...], line: Line, next_: Next
 
 
 def _is_whole(job: JobView, status: Status, family: Family, now: datetime) -> bool:
-    """Whether a Job surely has its plan: written down after it was made, or its pod came as far as to start."""
-    if any(pod.started for pod in family.pods_of(job)):
+    """Whether a Job surely has its plan: written down after it was made, and no pod waits long for who knows what."""
+    pods = family.pods_of(job)
+    if any(pod.started for pod in pods):
         return True
-    return _is_written(job, status) and now - job.created < _LONG_PENDING
+    waiting = [pod for pod in pods if pod.trouble is None or pod.trouble[0] in _MOUNTING]
+    return _is_written(job, status) and not any(now - pod.created >= _LONG_PENDING for pod in waiting)
 
 
 def _is_written(job: JobView, status: Status) -> bool:
     return status.job == job.name and status.plan_digest != ""
 
 
-def _begin(line: Line, status: Status, family: Family, next_: Next) -> Handling:
+def _begin(status: Status, family: Family, next_: Next) -> Handling:
     if not isinstance(next_.step, (RoundPlan, RollbackPlan)):
         return Handling()
     strangers = family.strangers(next_.job)
     if strangers:
         names = listed(job.name for job in strangers)
         return Handling(
-            blocked=f"Waiting until {names} is gone: not a Job of this line, but of an earlier one of its name"
+            blocked=f"Waiting until {names} is gone: no Job of this line, but of an earlier one of its name"
         )
     if status.failure is not None and status.failure.digest == next_.digest:
         return Handling()

@@ -1,4 +1,4 @@
-"""Which increments of a spec are settled: the mirror's counts and digest, told as names, and checked against the list."""
+"""Which increments of a spec are settled: the mirror's counts and digest as names, checked against the list."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ def _unlike(mirror: Mirror) -> BadSpecError:
     return BadSpecError(
         "spec.increments",
         f"{count} settled in the store{last}, and the list does not begin with them",
-        "Put the list back as it was when they were trained (`treering history` shows it), or name another store folder",
+        "Put the list back as it was when they were trained (`treering history` shows it), or name another store",
     )

@@ -8,6 +8,7 @@ from treering_api import BadSpecError, EnvironmentVariable
 from treering_operator.resources.work import Work
 
 RENDEZVOUS_PORT = 29500
+NODE_RANK = "TREERING_NODE_RANK"
 _FOLDERS = {"HOME": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "YOLO_CONFIG_DIR": "/tmp/ultralytics"}
 """The only places in the pod where a library may leave its own files."""
 _OWN_PREFIX = "TREERING_"
@@ -37,7 +38,7 @@ def _nodes(work: Work) -> list[dict[str, Any]]:
     index = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
     return [
         {"name": "TREERING_NODES", "value": str(work.nodes)},
-        {"name": "TREERING_NODE_RANK", "valueFrom": index},
+        {"name": NODE_RANK, "valueFrom": index},
         {"name": "TREERING_RENDEZVOUS", "value": f"{work.name}-0.{work.subdomain}:{RENDEZVOUS_PORT}"},
     ]
 

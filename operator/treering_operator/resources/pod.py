@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from treering_api import seconds
-from treering_operator.resources.environment import RENDEZVOUS_PORT, environment, environment_from
+from treering_operator.resources.environment import NODE_RANK, RENDEZVOUS_PORT, environment, environment_from
 from treering_operator.resources.labels import work_labels
 from treering_operator.resources.placement import placement
 from treering_operator.resources.requests import requests
@@ -69,15 +69,21 @@ def _container(work: Work) -> dict[str, Any]:
 
 
 def _command(work: Work) -> list[str]:
-    """The program of the pod. The work folder is the line's own: a claim may serve several lines."""
+    """The program of the pod."""
     verb = {"round": "round", "rollback": "rollback", "discovery": "discover"}[work.kind]
     command = ["treering", verb, PLAN_PATH, "--result", _RESULT]
     if work.is_round:
-        command += ["--listen", f"0.0.0.0:{PROGRESS_PORT}", "--workdir", f"{CACHE_PATH}/{work.line_uid}"]
+        command += ["--listen", f"0.0.0.0:{PROGRESS_PORT}", "--workdir", _work_folder(work)]
     authority = certificate_file(work)
     if authority:
         command += ["--certificate-authority", authority]
     return [*command, "--json"]
+
+
+def _work_folder(work: Work) -> str:
+    """A folder of the line's own, and of each node's own: one claim may serve many of both."""
+    folder = f"{CACHE_PATH}/{work.line_uid}"
+    return folder if work.nodes == 1 else f"{folder}/node-$({NODE_RANK})"
 
 
 def _ports(work: Work) -> dict[str, Any]:

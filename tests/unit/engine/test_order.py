@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,8 @@ MIXES = [
     Mix(7, 2, 16, 0.9),
     Mix(5, 3, 1, 0.5),  # no room for both
     Mix(13, 3, 4, 0.01),
+    Mix(10, 0, 4, ranks=4),  # two images are left over for four ranks
+    Mix(9, 3, 8, 0.25, ranks=8),
 ]
 
 
@@ -83,3 +86,20 @@ def test_derive_seed__purposes_are_independent() -> None:
     assert derive_seed(0, 1, "order") == derive_seed(0, 1, "order")
     assert derive_seed(0, "augment-one") != derive_seed(0, "augment-two")
     assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("mix", [Mix(12, 3, 6), Mix(13, 0, 6), Mix(9, 3, 6, 0.3)], ids=str)
+def test_ranks__show_together_what_one_process_shows(mix: Mix, ranks: int) -> None:
+    alone = EpochBatches(mix, 3)
+    shared = [EpochBatches(replace(mix, ranks=ranks), 3, rank) for rank in range(ranks)]
+    parts = zip(*(list(order) for order in shared), strict=True)
+    together = [sorted(place for part in step for place in part) for step in parts]
+    assert together == [sorted(batch) for batch in alone]
+    assert min(len(batch) for order in shared for batch in order) >= 1
+
+
+def test_ranks__fewer_images_than_ranks_are_shown_twice() -> None:
+    orders = [EpochBatches(Mix(3, 0, 8, ranks=4), 0, rank) for rank in range(4)]
+    assert [len(batch) for order in orders for batch in order] == [1, 1, 1, 1]
+    assert {place.image for order in orders for batch in order for place in batch} == {0, 1, 2}

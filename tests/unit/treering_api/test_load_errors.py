@@ -220,16 +220,6 @@ def test_parse__bad_edit_of_the_short_spec(
             id="override-of-wrong-type",
         ),
         pytest.param(
-            "compute: {nodes: 2}", "spec.compute.gpus", "several nodes without", "Give gpus", id="nodes-without-gpus"
-        ),
-        pytest.param(
-            "compute: {nodes: 2, gpus: 0}",
-            "spec.compute.gpus",
-            "several nodes without",
-            "Give gpus",
-            id="nodes-with-no-gpus",
-        ),
-        pytest.param(
             "compute: {volumes: [{name: a, mountPath: /a}]}",
             "spec.compute.volumes[0]",
             "exactly one source",

@@ -22,20 +22,6 @@ def test_refuse_unsupported__donors(short_spec: Spec) -> None:
     assert caught.value.where == "spec.model.donors"
 
 
-def test_refuse_unsupported__nodes(short_spec: Spec) -> None:
-    with pytest.raises(BadSpecError, match="one pod") as caught:
-        refuse_unsupported(short_spec.model_copy(update={"compute": Compute(nodes=2, gpus=1)}))
-    assert caught.value.where == "spec.compute.nodes"
-    assert "GPU" not in caught.value.mend
-
-
-def test_refuse_unsupported__several_gpus(short_spec: Spec) -> None:
-    with pytest.raises(BadSpecError, match="2 GPUs asked for") as caught:
-        refuse_unsupported(short_spec.model_copy(update={"compute": Compute(gpus=2)}))
-    assert caught.value.where == "spec.compute.gpus"
-    refuse_unsupported(short_spec.model_copy(update={"compute": Compute(gpus=1)}))
-
-
 NOT_HERE: dict[str, tuple[dict[str, Any], str, str]] = {
     "discover": ({"discover": Discover(uri="s3://abc/d")}, "spec.discover ", "List them under spec.increments"),
     "queue": ({"queue": "team-a"}, "spec.queue ", "belong to a cluster"),

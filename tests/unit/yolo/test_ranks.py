@@ -24,7 +24,7 @@ from treering_api import Freeze, ResumableError
 from treering_trainer.engine.ranks import Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.policies.freeze import FreezePolicy
-from treering_trainer.policies.interface import Situation
+from treering_trainer.policies.interface import Policy, Situation
 from treering_trainer.yolo.training import Trained, has_ended, train, train_as_rank
 
 
@@ -48,7 +48,7 @@ CASES = {
 
 
 def recipe_of(case: Case, folder: Path, pictures: Path, stop_at: int | None = None) -> Recipe:
-    policies = ()
+    policies: tuple[Policy, ...] = ()
     if case.statistics:
         freeze = Freeze.model_validate({"layers": 2, "batchNorm": case.statistics, "rounds": "all"})
         policies = (FreezePolicy(freeze, Situation("incremental", 0, ("a", "b", "c"))),)

@@ -78,7 +78,10 @@ def test_decide__transition_times_move_with_the_status_alone() -> None:
             id="no-gpu",
         ),
         pytest.param(
-            ("ImagePullBackOff", "not found"), "NotStarting", "does not start (ImagePullBackOff): not found.", id="image"
+            ("ImagePullBackOff", "not found"),
+            "NotStarting",
+            "does not start (ImagePullBackOff): not found.",
+            id="image",
         ),
         pytest.param(
             ("CreateContainerConfigError", 'secret "s3" not found'),
@@ -239,12 +242,17 @@ def test_decide__job_made_but_not_written_down_and_outdated_by_an_edit() -> None
     assert [type(action) for action in world.step().actions] == [EnsureJob]
 
 
-def test_decide__long_pending_job_is_made_sure_of() -> None:
+@pytest.mark.parametrize(
+    ("trouble", "made"),
+    [(None, 1), (("ContainerCreating", ""), 1), (("Unschedulable", "0/1 nodes"), 0)],
+    ids=["nothing-said", "mounting", "no-node"],
+)
+def test_decide__pod_that_waits_long_may_wait_for_its_plan(trouble: tuple[str, str] | None, made: int) -> None:
     world, job = begun()
+    world.start(job.name, running=False, phase="Pending", started=None, trouble=trouble)
     assert world.quiet().again == timedelta(seconds=130)
     world.tick(seconds=130)
-    (action,) = world.step().actions
-    assert isinstance(action, EnsureJob) and action.name == job.name
+    assert [action.name for action in world.step().actions] == [job.name] * made
 
 
 def test_decide__suspend_and_resume() -> None:

@@ -41,7 +41,7 @@ class LineLife(RuleBasedStateMachine):
 
     @rule(done=st.integers(0, 2))
     def dies_between_two_writes(self, done: int) -> None:
-        self.world.step(done=done, write=False)
+        self.world.step(done=done)
 
     @precondition(lambda self: self.seen)
     @rule(back=st.integers(1, 5))
@@ -193,5 +193,5 @@ def _fields(job: Any) -> dict[str, Any]:
 
 TestLineLife = LineLife.TestCase
 TestLineLife.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

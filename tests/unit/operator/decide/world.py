@@ -28,7 +28,7 @@ from treering_api import (
     advance,
     roll_back,
 )
-from treering_operator.actions import Decision, DeleteJob, EnsureJob, Plan, SetSuspend
+from treering_operator.actions import Action, Decision, DeleteJob, EnsureJob, Plan, SetSuspend
 from treering_operator.decide import decide
 from treering_operator.observed import JobView, Observed, PodView, Termination
 from treering_operator.settings import Settings
@@ -90,16 +90,21 @@ class World:
         return decide(self.observe(), SETTINGS)
 
     def step(self, *, done: int | None = None, write: bool = True, stale: dict[str, Any] | None = None) -> Decision:
-        """Decide and act once; only the first `done` actions, without the status write, or from a stale resource."""
+        """Decide and act once, as `reconcile` does: deletions come after the status write.
+
+        Only the first `done` writes, the status' among them; or none from the status' on; or from a stale resource,
+        whose status write is refused.
+        """
         seen = self.observe()
         decision = decide(seen if stale is None else replace(seen, resource=stale), SETTINGS)
-        for action in decision.actions[:done]:
-            self._act(action)
+        deletions = [action for action in decision.actions if isinstance(action, DeleteJob)]
+        writes: list[Action | Status] = [action for action in decision.actions if action not in deletions]
+        if write and stale is None:
+            writes += [decision.status, *deletions]
+        for action in writes[:done]:
+            self._act(action, decision)
         for notice in decision.notices:
             self.told.setdefault(notice.key, notice.reason)
-        if write and stale is None and (done is None or done >= len(decision.actions)):
-            self.resource["status"] = decision.status.data()
-            self.ended += [decision.ended] if decision.ended else []
         return decision
 
     def status(self) -> Status:
@@ -114,8 +119,11 @@ class World:
                 return decision
         raise AssertionError(f"no rest after {limit} decisions: {decision}")
 
-    def _act(self, action: EnsureJob | SetSuspend | DeleteJob) -> None:
-        if isinstance(action, EnsureJob):
+    def _act(self, action: Action | Status, decision: Decision) -> None:
+        if isinstance(action, Status):
+            self.resource["status"] = action.data()
+            self.ended += [decision.ended] if decision.ended else []
+        elif isinstance(action, EnsureJob):
             self._ensure(action)
         elif isinstance(action, SetSuspend):
             if action.name in self.jobs:
