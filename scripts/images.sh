@@ -2,7 +2,8 @@
 # Builds the images of the Dockerfile without a container registry, for the tests of a real node: `scripts/images.sh
 # OUTDIR [operator] [trainer] [pause]` (default: all three) leaves OUTDIR/NAME.tar, OCI archives that hold
 # localhost/treering/NAME:dev. Base, layers and archives are kept in $XDG_CACHE_HOME/treering/images: what did not change
-# is neither built nor written again. Needs root, buildah, debootstrap, a C compiler (pause) and a way to PyPI and Debian.
+# is neither built nor written again; delete that folder to be rid of the layers of old locks. Needs root, buildah,
+# debootstrap, a C compiler (pause) and a way to PyPI and Debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +11,7 @@ out=${1:?"usage: scripts/images.sh OUTDIR [operator] [trainer] [pause]"}
 shift
 [ $# -gt 0 ] || set -- operator trainer pause
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/treering/images
+wheels=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv}  # what `make venv` has fetched is not fetched again
 suite=bookworm
 packages=ca-certificates,python3,python3-venv
 base=localhost/treering/base:$suite
@@ -23,7 +25,8 @@ image_id() { store inspect --type image --format '{{.FromImageID}}' "$1" 2>/dev/
 check_programs() {
   local missing=()
   for program in buildah "$@"; do command -v "$program" >/dev/null || missing+=("$program"); done
-  [ ${#missing[@]} -eq 0 ] || fail "MISSING: ${missing[*]}. Mend: sudo apt-get update && sudo apt-get install ${missing[*]}"
+  [ ${#missing[@]} -eq 0 ] ||
+    fail "MISSING: ${missing[*]}. Mend: sudo apt-get update && sudo apt-get install ${missing[*]}"
   [ "$(id -u)" = 0 ] || fail "building needs root here. Mend: sudo scripts/images.sh $out"
 }
 
@@ -55,10 +58,10 @@ build_environment() {
 }
 
 build() {
-  mkdir -p "$cache/wheels"
+  mkdir -p "$wheels"
   BUILD_ENVIRONMENT=$(build_environment) store bud -q --layers --isolation chroot --network host --pull-never \
     --build-arg BASE="$base" --build-arg VERSION="$version" --secret id=environment,env=BUILD_ENVIRONMENT \
-    -v /etc/ssl/certs:/etc/ssl/certs:ro -v "$cache/wheels:/var/cache/uv" \
+    -v /etc/ssl/certs:/etc/ssl/certs:ro -v "$wheels:/var/cache/uv" \
     --target "$1" -t "localhost/treering/$1:dev" . > "$cache/$1.log" 2>&1 ||
     { tail -n 30 "$cache/$1.log" >&2; fail "building $1 failed; the whole story: $cache/$1.log"; }
 }
@@ -118,5 +121,6 @@ for name in "$@"; do
   esac
   built=$SECONDS
   write_archive "$name"
-  say "$name: built in $((built - started)) s, archived in $((SECONDS - built)) s, $(du -Lm "$out/$name.tar" | cut -f1) MB"
+  size_mb=$(du -Lm "$out/$name.tar" | cut -f1)
+  say "$name: built in $((built - started)) s, archived in $((SECONDS - built)) s, $size_mb MB"
 done

@@ -155,10 +155,8 @@ def standing(line: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def operator(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    world = world_of_odd_lines
-    flags = ("--namespaces", world.namespace, "--lease-namespace", world.namespace)
-    folder = tmp_path_factory.mktemp("operator")
-    one = OperatorProcess.start(folder, world.server.kubeconfig(), *flags)
+    """One operator for all namespaces and all of the tests."""
+    one = OperatorProcess.start(tmp_path_factory.mktemp("operator"), api_server.kubeconfig())
     yield one
     one.kill()
 
@@ -224,7 +222,9 @@ def test_spec__odd_values_are_refused_acted_upon_or_told_and_mended(
     def worse() -> list[tuple[object, object]]:
         planned = plans(world)
         return [
-            (made[name], line) for name, line in lines.all().items() if not is_settled(line) or standing(line) != good
+            (made[name], line)
+            for name, line in lines.all().items()
+            if not is_settled(line) or standing(line) != good or planned.get(name, {}).get("spec") != good_plan
         ]
 
     try:

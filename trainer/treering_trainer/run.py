@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,22 +29,20 @@ from treering_api import (
 )
 from treering_trainer.engine.crew import ALONE, Crew
 from treering_trainer.engine.machine import available_processors
-from treering_trainer.engine.meeting import Meeting, host_meeting
+from treering_trainer.engine.meeting import Meeting
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.line import Line, connect, open_line, plan_next
 from treering_trainer.pod import Standing, find_done, find_line, fit, try_store
-from treering_trainer.progress import Event, Message, Observer, Observers, StageFinished
+from treering_trainer.progress import Message, Observer, Observers
 from treering_trainer.stages.checkpoints import bring_back, remove_ended
 from treering_trainer.stages.folder import ended_rounds, own_folder, start_time, sweep
 from treering_trainer.stages.models import choose_device, refuse_unmakeable
+from treering_trainer.stages.nodes import hosted, take_part
 from treering_trainer.stages.publish import publish_page
-from treering_trainer.stages.ranks import choose_crew, take_part
+from treering_trainer.stages.ranks import choose_crew
 from treering_trainer.stages.round import run_round
 from treering_trainer.stages.safekeeping import kept_safe
 from treering_trainer.stages.workbench import Workbench, round_work_folder
-
-LOOK_S = 30.0
-"""Time between two looks at the line of a node that waits for node 0."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +187,8 @@ def _run(
     device = choose_device(plan.spec.compute.gpus)  # before a number is claimed
     refuse_unmakeable(plan.spec.export.formats)
     attempt = line.claim_attempt(plan.round)
-    with _deadline(plan.spec, setting.stop), _hosted(crew, setting) as (meeting, setting):
+    with _deadline(plan.spec, setting.stop), hosted(crew, setting.observer) as (meeting, observer):
+        setting = replace(setting, observer=observer)
         if setting.safe_interval_s is not None:
             bring_back(line, round_work_folder(folder, plan), plan.round, setting.observer)
         started = start_time(round_work_folder(folder, plan))
@@ -204,9 +202,7 @@ def _run(
             return run_round(bench)
 
 
-def _take_part(
-    plan: RoundPlan, line: Line, folder: Path, setting: Setting, standing: Standing, crew: Crew
-) -> None:
+def _take_part(plan: RoundPlan, line: Line, folder: Path, setting: Setting, standing: Standing, crew: Crew) -> None:
     """Train on this node when node 0 does; nothing else of the round happens here."""
     lineage, etag = standing.read(line)
     sweep(folder, lineage)
@@ -216,45 +212,8 @@ def _take_part(
     device = choose_device(plan.spec.compute.gpus)
     bench = workbench(plan, line, lineage, etag, folder, setting, attempt=0, device=device, crew=crew)
     with _deadline(plan.spec, setting.stop):
-        try:
-            take_part(bench, _Watch(plan, line, setting.stop))
-        except _EndedError:
-            standing.read(line)
-
-
-class _EndedError(Exception):
-    """The round has ended without this node."""
-
-
-class _Watch:
-    """Called while a node waits for node 0: looks now and then whether there is still something to wait for."""
-
-    def __init__(self, plan: RoundPlan, line: Line, stop: StopRequest) -> None:
-        self._plan, self._line, self._stop = plan, line, stop
-        self._due_s = time.monotonic() + LOOK_S
-
-    def __call__(self) -> None:
-        """Raise where waiting must end."""
-        self._stop.check("train")
-        if time.monotonic() > self._due_s:
-            self._due_s = time.monotonic() + LOOK_S
-            if find_done(self._plan, self._line.read()[0]) is not None:
-                raise _EndedError
-
-
-@contextmanager
-def _hosted(crew: Crew, setting: Setting) -> Iterator[tuple[Meeting | None, Setting]]:
-    """Where there are other nodes: what they meet at, told when the training has ended."""
-    if crew.nodes == 1:
-        yield None, setting
-        return
-    with host_meeting(crew) as meeting:
-
-        def end_training(event: Event) -> None:
-            if isinstance(event, StageFinished) and event.stage == "train":
-                meeting.end_training()
-
-        yield meeting, replace(setting, observer=Observers(end_training, setting.observer))
+        take_part(bench)
+    standing.read(line)
 
 
 @contextmanager

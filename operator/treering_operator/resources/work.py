@@ -5,12 +5,11 @@ Made by `children.children`, read by every builder here; a builder that needs mo
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from treering_api import API_VERSION, KIND, BadSpecError, LookPlan, RollbackPlan, RoundPlan, Spec
+from treering_api import API_VERSION, KIND, BadSpecError, RollbackPlan, RoundPlan, Spec
 from treering_operator.actions import Plan
 from treering_operator.observed import Kind
 from treering_operator.settings import Settings
@@ -70,7 +69,7 @@ class Work:
             labels=metadata.get("labels") or {},
             kind=kind,
             number=number,
-            digest=hashlib.sha256(plan_json.encode()).hexdigest() if isinstance(plan, LookPlan) else plan.work_digest(),
+            digest=plan.work_digest(),
             increments=tuple(item.name for item in plan.increments) if isinstance(plan, RoundPlan) else (),
             plan_json=plan_json,
             spec=plan.spec,

@@ -161,6 +161,23 @@ def test_round__a_failed_one_leaves_its_result(tmp_path: Path) -> None:
     assert "the plan can't be read" in json.loads(result.read_text())["message"]
 
 
+def test_round__what_it_cost_until_it_failed_is_told() -> None:
+    from treering_trainer.cli.pods import _Place
+    from treering_trainer.progress import Event, Measured, RoundStarted, StageStarted
+
+    place = _Place()
+    events: list[Event] = [
+        RoundStarted("oak", 2, 3, ("w2",), "new"),
+        StageStarted("train", 5, 9),
+        Measured("treering_round_gpu_seconds_total", 12.5),
+        Measured("treering_round_map50_ratio", 0.5, {"when": "before"}),
+    ]
+    for event in events:
+        place(event)
+    assert (place.stage, place.attempt, place.gpu_seconds) == ("train", 3, 12.5)
+    assert place.started.endswith("Z")
+
+
 # validate --data -----------------------------------------------------------------------------------------------------
 
 

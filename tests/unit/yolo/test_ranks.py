@@ -64,7 +64,9 @@ def recipe_of(case: Case, folder: Path, pictures: Path, stop_at: int | None = No
     return recipe
 
 
-def train_in_ranks(case: Case, folder: Path, pictures: Path, *, stop_rank: int | None = None, count: int = 2) -> Trained:
+def train_in_ranks(
+    case: Case, folder: Path, pictures: Path, *, stop_rank: int | None = None, count: int = 2
+) -> Trained:
     recipes = [recipe_of(case, folder, pictures, stop_at=4 if number == stop_rank else None) for number in range(count)]
 
     def work(rank: Rank) -> str:

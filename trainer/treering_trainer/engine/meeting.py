@@ -205,9 +205,7 @@ def host_meeting(crew: Crew) -> Meeting:
         ResumableError: the port can't be had.
     """
     try:
-        store = TCPStore(
-            "127.0.0.1", crew.port, None, True, ASK_TIMEOUT, wait_for_workers=False, multi_tenant=True
-        )
+        store = TCPStore("127.0.0.1", crew.port, None, True, ASK_TIMEOUT, wait_for_workers=False, multi_tenant=True)
     except (DistError, RuntimeError) as error:
         raise ResumableError(
             "node 0",
@@ -257,4 +255,3 @@ def _absent(nodes: str) -> ResumableError:
         f"did not come within {minutes:.0f} minutes",
         "See why its pod does not start (a queue starts all pods of a round together), then run again.",
     )
-

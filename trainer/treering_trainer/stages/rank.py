@@ -38,8 +38,9 @@ def main(path: Path) -> ExitCode:
         link.say(Failure.of(number, error))
         return error.exit_code
     except Exception as error:
-        code = ExitCode.RESUMABLE if says_peer_lost(error) else ExitCode.INTERNAL
-        found = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        lost, text = says_peer_lost(error), f"{type(error).__name__}: {error}".splitlines()[0]
+        code = ExitCode.RESUMABLE if lost else ExitCode.INTERNAL
+        found = f"another rank is gone ({text[:160]})" if lost else text
         link.say(Failure(number, code, f"rank {number}", found, code.advice, traceback.format_exc()))
         return code
     return ExitCode.SUCCESS

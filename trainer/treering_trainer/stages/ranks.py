@@ -1,7 +1,7 @@
 """Training in several processes: what the train stage does where there is more than one GPU, or more than one node.
 
 Everything else of a round happens once, in the process that started it. This one starts this node's ranks, shows what
-they tell, and leaves a checkpoint that says "ended", which the train stage reads like any other.
+they tell, and leaves a checkpoint that says "ended", which the train stage reads like any other. Other nodes: `nodes`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from treering_api import ResumableError, Spec
+from treering_api import Spec
 from treering_trainer.engine.channel import Channel
 from treering_trainer.engine.crew import Crew, crew_of
 from treering_trainer.engine.launch import Launch, run_ranks
-from treering_trainer.engine.meeting import Check, LostError, Meeting, host_meeting, join_meeting
-from treering_trainer.progress import Message, RoundStarted, StageStarted
+from treering_trainer.engine.meeting import Meeting, host_meeting
+from treering_trainer.progress import Message
 from treering_trainer.records import AnalyseRecord
-from treering_trainer.stages.fetch import fetch_for_full, fetch_for_training
 from treering_trainer.stages.prepare import training_path
-from treering_trainer.stages.shelf import load_training
 from treering_trainer.stages.work import Work
 from treering_trainer.stages.workbench import Workbench
-from treering_trainer.store import write_atomic
 
 
 def choose_crew(spec: Spec, environment: Mapping[str, str]) -> Crew:
@@ -53,37 +50,10 @@ def train_in_ranks(bench: Workbench) -> None:
             bench.observer(Message("info", f"training begins when all {bench.crew.nodes} nodes are there"))
             parcel = _pack(bench)
         meeting.open_training(parcel, lambda: bench.stop.check("train"))
-        _run_here(bench, meeting)
+        run_here(bench, meeting)
 
 
-def take_part(bench: Workbench, check: Check) -> None:
-    """Another node: train when node 0 does, or not at all where it has trained already.
-
-    Args:
-        check: called while waiting; raises where waiting must end.
-
-    Raises:
-        TreeringError: what stopped the first rank or node that stopped.
-    """
-    fetch_for_training(bench)
-    bench.observer(Message("info", f"node {bench.crew.node} of {bench.crew.nodes} is ready and waits for node 0"))
-    while True:
-        with join_meeting(bench.crew, check) as meeting:
-            try:
-                parcel = meeting.next_training(check)
-            except LostError:
-                continue  # it had not begun to train: another pod comes in its place
-            if parcel is not None:
-                _unpack(bench, parcel)
-                _run_here(bench, meeting)
-            return
-
-
-def _meeting_of(bench: Workbench) -> AbstractContextManager[Meeting]:
-    return host_meeting(bench.crew) if bench.meeting is None else nullcontext(bench.meeting)
-
-
-def _run_here(bench: Workbench, meeting: Meeting) -> None:
+def run_here(bench: Workbench, meeting: Meeting) -> None:
     """Start this node's ranks and wait for them."""
     if bench.device != "cpu":
         gc.collect()
@@ -95,25 +65,12 @@ def _run_here(bench: Workbench, meeting: Meeting) -> None:
         run_ranks(Launch(command, bench.device != "cpu", channel, meeting, bench.stop, bench.observer))
 
 
+def _meeting_of(bench: Workbench) -> AbstractContextManager[Meeting]:
+    return host_meeting(bench.crew) if bench.meeting is None else nullcontext(bench.meeting)
+
+
 def _pack(bench: Workbench) -> bytes:
     """What other nodes can't make themselves: pseudo-labels come from one model on one machine, the strategy too."""
     analysis = bench.record(AnalyseRecord).model_dump_json()
     training = training_path(bench).read_text()
     return json.dumps({"attempt": bench.attempt, "analysis": analysis, "training": training}).encode()
-
-
-def _unpack(bench: Workbench, parcel: bytes) -> None:
-    parts, plan = json.loads(parcel), bench.plan
-    names = tuple(increment.name for increment in plan.increments)
-    bench.observer(RoundStarted(plan.line, plan.round, parts["attempt"], names, plan.reason))
-    bench.observer(StageStarted("train", plan.stages.index("train") + 1, len(plan.stages)))
-    analysis = AnalyseRecord.model_validate_json(parts["analysis"])
-    if analysis.strategy == "full":
-        fetch_for_full(bench)
-    bench.keep("analyse", analysis)
-    write_atomic(training_path(bench), parts["training"].encode())
-    data = load_training(training_path(bench))
-    missing = [sample.image for sample in (*data.new, *data.memory) if not sample.image.is_file()]
-    if missing:
-        found = f"{len(missing)} images that node 0 trains on are not there, such as {missing[0]}"
-        raise ResumableError(f"node {bench.crew.node}", found, "Run again: a delivery changed in this moment.")

@@ -79,7 +79,7 @@ class _Keeper(threading.Thread):
 
     def _bring(self) -> None:
         stamp = _stamp(self._training)
-        if stamp == self._brought:
+        if stamp is None or stamp == self._brought:
             return
         try:
             epochs = self._send()
