@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Run:
     say: Callable[[str], None]
     _done: int = 0
     _offset: int = 0
-    _processor_s: float = 0.0
+    _main_s: float = 0.0
+    _processor_s: dict[str, float] = field(default_factory=dict)
     _figures: dict[str, Any] = field(default_factory=dict)
 
     async def measure(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class Run:
         await self.observer.wait([await self.side.add(self.client, self.load.lines)], self.load.timeout_s)
         await self._rest(1)
         _, self._offset = audit.read(self.cluster.audit_log)
-        self._processor_s = resources.processor_s(self._process)
+        self._processor_s, self._main_s = resources.children_s(os.getpid()), resources.processor_s(self._process)
 
     async def _burst(self) -> dict[str, Any]:
         """All lines applied at once."""
@@ -144,9 +146,12 @@ class Run:
         found = self._figures.setdefault("calls", {})
         found[calls_name] = sum(mine[self.side.users[0]].values()) / count
         found[phase] = mine
+        before, self._processor_s = self._processor_s, resources.children_s(os.getpid())
+        spent = {name: round(value - before.get(name, 0.0), 2) for name, value in self._processor_s.items()}
         processor_s = resources.processor_s(self._process)
-        self._figures.setdefault("processor", {})[f"{phase}_s"] = processor_s - self._processor_s
-        self._processor_s = processor_s
+        figures = self._figures.setdefault("processor", {})
+        figures[f"{phase}_s"], figures[phase] = processor_s - self._main_s, spent
+        self._main_s = processor_s
 
 
 async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float, what: str, running: Controllers) -> None:

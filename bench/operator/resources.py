@@ -23,6 +23,16 @@ def processor_s(process_id: int) -> float:
     return processor_ticks(_read(process_id, "stat")) / _TICKS_PER_S
 
 
+def children_s(process_id: int) -> dict[str, float]:
+    """Processor time so far of a process and its children, by program."""
+    found = {"bench": processor_s(process_id)}
+    for child in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split():
+        command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        name = command[2] if command[1:2] == ["-m"] else Path(command[0]).name
+        found[name] = found.get(name, 0.0) + processor_s(int(child))
+    return found
+
+
 def status_kib(text: str, field: str) -> int:
     """A field of /proc/ID/status."""
     for line in text.splitlines():

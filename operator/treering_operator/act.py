@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,10 @@ class NotYetError(Exception):
     """Something of that name is there that is not ours, or is going: it has to go first."""
 
 
+class PostponedError(Exception):
+    """The Job is made, the rest of it comes as soon as the lines that wait have theirs."""
+
+
 class Actor:
     """The operator's hands.
 
@@ -37,10 +41,11 @@ class Actor:
         api: the session.
         jobs: told of what was written.
         settings: of the operator.
+        is_pressed: whether many lines wait; then Jobs come first, so that each takes its place in its queue early.
     """
 
-    def __init__(self, api: Api, jobs: ChildCache[JobView], settings: Settings) -> None:
-        self._api, self._jobs, self._settings = api, jobs, settings
+    def __init__(self, api: Api, jobs: ChildCache[JobView], settings: Settings, is_pressed: Callable[[], bool]) -> None:
+        self._api, self._jobs, self._settings, self._is_pressed = api, jobs, settings, is_pressed
         self._whole = _Remembered()
         self._told = _Remembered()
 
@@ -49,6 +54,7 @@ class Actor:
 
         Raises:
             NotYetError: the Job's name is taken.
+            PostponedError: the Job is made, act again for the rest.
             TreeringError: the Job can't be built.
             ApiError: the API server does not let it happen.
         """
@@ -59,22 +65,6 @@ class Actor:
                 await self._set_suspend(resource, action)
             case DeleteJob():
                 await self._delete_job(resource, action)
-
-    async def complete(self, resource: Mapping[str, Any], jobs: tuple[JobView, ...], wanted: frozenset[str]) -> None:
-        """Delete Jobs that never got their plan and that nobody wants any more: their pods would wait for ever.
-
-        Left behind where the operator died between the two writes, and the spec changed before it came back.
-        """
-        for job in jobs:
-            if job.outcome or job.deleting or job.name in wanted or job.uid in self._whole:
-                continue
-            if job.line_uid != resource["metadata"]["uid"]:
-                continue
-            if await self._has_plan(job):
-                self._whole.add(job.uid)
-            else:
-                log.warning("line %s/%s: Job %s has no plan, it is deleted", job.namespace, job.line, job.name)
-                await self._delete_job(resource, DeleteJob(job.name, job.uid))
 
     async def tell(self, resource: Mapping[str, Any], notice: Notice) -> None:
         """Tell a notice, once. One that can't be told is logged: nothing depends on it."""
@@ -96,6 +86,8 @@ class Actor:
         uid = self._known(resource, namespace, action.name)
         if uid is None:
             uid = await self._create_job(resource, namespace, made)
+            if self._is_pressed():
+                raise PostponedError
         if uid in self._whole:
             return
         # the plan comes last: the pod waits for it, and so starts only when all the rest is there
@@ -139,12 +131,6 @@ class Actor:
             there = await self._api.get(place, namespace, name)
             if not _is_owned(there, job_uid):
                 raise NotYetError(f"{place.plural} {name} is there, but belongs to another Job") from None
-
-    async def _has_plan(self, job: JobView) -> bool:
-        try:
-            return _is_owned(await self._api.get(CONFIG_MAPS, job.namespace, job.name), job.uid)
-        except NotFoundError:
-            return False
 
     async def _set_suspend(self, resource: Mapping[str, Any], action: SetSuspend) -> None:
         namespace = resource["metadata"]["namespace"]

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from treering_api import Status, TreeringError
-from treering_operator.act import Actor, NotYetError
-from treering_operator.actions import Decision, DeleteJob, EnsureJob
+from treering_operator.act import Actor, NotYetError, PostponedError
+from treering_operator.actions import Decision, DeleteJob
 from treering_operator.cluster.api import JSON, Api
 from treering_operator.cluster.cache import Key
 from treering_operator.cluster.errors import ApiError, ConflictError, NotFoundError
@@ -61,6 +61,8 @@ class Reconciler:
         try:
             await self._reconcile(key)
             self.queue.succeeded(key)
+        except PostponedError:
+            self.queue.add(key)
         except NotYetError as error:
             log.info("line %s/%s: %s", *key, error)
             self.queue.add_after(key, _SOON_S)
@@ -95,8 +97,6 @@ class Reconciler:
         for action in decision.actions:
             if not isinstance(action, DeleteJob):
                 await self.actor.act(observed.resource, action)
-        wanted = frozenset(action.name for action in decision.actions if isinstance(action, EnsureJob))
-        await self.actor.complete(observed.resource, observed.jobs, wanted)
         for notice in decision.notices:
             await self.actor.tell(observed.resource, notice)
 

@@ -91,7 +91,7 @@ class _Operator:
             api,
             self._caches,
             self._progress,
-            Actor(api, self._caches.jobs, settings),
+            Actor(api, self._caches.jobs, settings, lambda: len(self._queue) > settings.workers),
             self._queue,
             self._metrics,
             settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -115,11 +116,15 @@ def test_watches__silence_is_told_by_healthz_and_mended_by_itself(
     world.wait("dead", lambda: operator.get("/healthz")[0] == 503)
     for resource in ("incrementaltrains", "jobs", "pods"):
         silence = re.compile(rf"the watch of {resource} .*was last heard")
-        world.wait(f"{resource} dead", lambda silence=silence: bool(silence.search(operator.get("/healthz")[1])))
+        world.wait(f"{resource} dead", partial(_says, operator, silence))
     world.apply("cards", "first")
     api_proxy.mend()
     world.wait("alive", lambda: operator.get("/healthz")[0] == 200, 60)
     world.play_until_learned(1)
+
+
+def _says(operator: OperatorProcess, words: re.Pattern[str]) -> bool:
+    return words.search(operator.get("/healthz")[1]) is not None
 
 
 def test_watches__broken_connections_are_taken_up_again(world: World, operators: Starter, api_proxy: ApiProxy) -> None:

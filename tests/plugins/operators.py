@@ -44,7 +44,7 @@ class OperatorProcess:
         """
         (port,) = free_ports(1)
         name = f"operator-{next(_COUNT)}"
-        command = [
+        command: list[str | Path] = [
             *(sys.executable, "-m", "treering_operator", "--trainer-image", "localhost/treering-trainer:test"),
             *("--kubeconfig", kubeconfig, "--listen", f"127.0.0.1:{port}", "--identity", name),
             *("--lease-namespace", "default", "--progress-interval", "0.3", "--verbose"),

@@ -27,6 +27,8 @@ _TRIES = 4
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _SLACK_S = 10.0
+_BROKEN = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError)
+"""What a broken connection or answer raises; aiohttp has a RuntimeError for a connection that closed between two reads."""
 
 
 class Api:
@@ -120,7 +122,7 @@ class Api:
                 yield {}
                 async for line in response.content:
                     yield json.loads(line)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except _BROKEN as error:
             raise _unreachable(error) from error
 
     async def _ask(
@@ -159,7 +161,7 @@ class Api:
                     raise _error(response.status, answer)
                 parsed: JSON = json.loads(answer)
                 return parsed
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except _BROKEN as error:
             raise _unreachable(error) from error
 
 

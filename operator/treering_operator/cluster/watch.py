@@ -21,6 +21,7 @@ from treering_operator.cluster.places import Place
 log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
+_ONE_LIST = asyncio.Lock()  # lists are large: one after the other
 _BETWEEN_STREAMS_S = 0.05  # a server that ends every stream at once must not be asked without end
 
 
@@ -106,10 +107,12 @@ class Watch:
 async def fill(api: Api, place: Place, namespace: str, selector: str, sink: Sink) -> str:
     """List everything into a sink once, page by page, and tell it what is there no longer; the list's version."""
     uids, version = set[str](), ""
-    async for page in api.pages(place, namespace, selector):
-        items, version = page
-        for raw in items:
-            uids.add(raw["metadata"]["uid"])
-            sink.put(raw)
+    async with _ONE_LIST:
+        async for page in api.pages(place, namespace, selector):
+            items, version = page
+            while items:  # what was taken in is let go of: a page is tens of megabytes
+                raw = items.pop()
+                uids.add(raw["metadata"]["uid"])
+                sink.put(raw)
     sink.keep(namespace, uids, int(version))
     return version

@@ -1,6 +1,7 @@
 """Which Job of a line goes on, which is stopped, and which one begins: never two at a time.
 
-A round's Job is a snapshot: later edits of the spec don't touch it, unless what it learns is no longer what comes next.
+A round that runs is a snapshot: later edits of the spec don't touch it, unless what it learns is no longer what comes
+next. One whose pod never came up is made anew with the mended spec: it might wait for ever for an image or a queue.
 A Job that never made it into the status may lack its plan, so it is finished if it is still wanted and else deleted.
 """
 
@@ -80,7 +81,15 @@ def _fits(job: JobView, status: Status, family: Family, next_: Next) -> bool:
     if job.number < following:
         return known
     runs = any(pod.running for pod in family.pods_of(job))
+    if isinstance(step, RoundPlan) and job.digest != next_.digest and not _has_begun(job, status, family):
+        return False
     return (known or runs) and _is_next(job, status, step)
+
+
+def _has_begun(job: JobView, status: Status, family: Family) -> bool:
+    """Whether a pod of it ever worked; a suspended one's pods are gone, but not what the status knows of them."""
+    worked = any(pod.started or pod.termination for pod in family.pods_of(job))
+    return worked or job.failed > 0 or (status.job == job.name and status.attempt > 0)
 
 
 def _is_next(job: JobView, status: Status, step: RoundPlan | Waiting | RollbackPlan) -> bool:

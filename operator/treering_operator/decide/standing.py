@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from treering_api import ExitCode, Failure, Mirror, Reason, RollbackPlan, RoundPlan, Status, TreeringError, Waiting
 from treering_api.status import State
@@ -13,6 +13,9 @@ from treering_operator.decide.planning import Next
 from treering_operator.decide.reading import Line
 from treering_operator.decide.rounds import Handling
 from treering_operator.observed import JobView, PodView
+
+_PODLESS = timedelta(minutes=2)
+"""A Job without a pod for so long was refused one; the operator may not read the Events that say why."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,9 @@ def _of_job(scene: Scene, job: JobView) -> Standing:
                         training_message=message)  # fmt: skip
     if job.kind == "rollback":
         return _pending(Reason.ROLLING_BACK, f"Going back to the model of round {job.number}")
+    if not pods and scene.now - job.created > _PODLESS:
+        why = f"kubectl describe job {job.name} says why: a quota, a policy, a service account that is not there"
+        return _pending(Reason.NOT_STARTING, f"{what}: no pod was made for it. {why}")
     return _pending(Reason.NEW_INCREMENT, f"{what} starts: the pod of the Job {job.name} is not up yet")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from treering_api import BadSpecError
 from treering_operator.resources.labels import line_labels
 from treering_operator.resources.names import LINE_LABEL
 from treering_operator.resources.pod import PROGRESS_PORT
@@ -17,7 +18,11 @@ _IDENTITY_SERVERS = (("169.254.170.23/32", 80), ("169.254.169.254/32", 80), ("16
 
 
 def network_policy(work: Work) -> dict[str, Any]:
-    """One policy for all pods of the line, owned by the line; for server-side apply."""
+    """One policy for all pods of the line, owned by the line; for server-side apply.
+
+    Raises:
+        BadSpecError: the store's endpoint is no address.
+    """
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -57,9 +62,17 @@ def _peers(work: Work) -> dict[str, Any]:
 def _store_ports(work: Work) -> list[int]:
     ports = set(work.settings.store_ports)
     if work.spec.store.endpoint:
-        address = urlsplit(work.spec.store.endpoint)
-        ports.add(address.port or _SCHEME_PORTS[address.scheme])
+        ports.add(_port(work.spec.store.endpoint))
     return sorted(ports)
+
+
+def _port(endpoint: str) -> int:
+    try:
+        address = urlsplit(endpoint)
+        return address.port or _SCHEME_PORTS[address.scheme]
+    except ValueError:
+        mend = "Write http://host:port or https://host:port, an IPv6 address in brackets, a port up to 65535"
+        raise BadSpecError("spec.store.endpoint", f"{endpoint!r} is no address", mend) from None
 
 
 def _identity(work: Work) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from treering_api.compute import CacheVolume, Compute, EnvironmentVariable, Volume
+from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
 from treering_api.crd import openapi_schema
 from treering_api.fields import Block
 from treering_api.model import CertificateAuthority
@@ -20,7 +20,7 @@ from treering_api.rules import Rule
 from treering_api.spec import Spec
 
 RULED: tuple[type[Block], ...] = (
-    IncrementalTrain, Spec, Freeze, Replay, CertificateAuthority, Compute, EnvironmentVariable, Volume, CacheVolume,
+    IncrementalTrain, Spec, Freeze, Replay, CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
 )  # fmt: skip
 RULES = [(block, rule) for block in RULED for rule in block.rules]
 BY_ID = {f"{block.__name__}-{rule.found}".replace(" ", "-"): (block, rule) for block, rule in RULES}
@@ -56,12 +56,6 @@ CASES: list[tuple[type[Block], int, dict[str, Any], bool]] = [
     (CertificateAuthority, 0, {}, False),
     (CertificateAuthority, 0, {"secret": "a"}, True),
     (CertificateAuthority, 0, {"secret": "a", "configMap": "b"}, False),
-    (Compute, 0, {}, True),
-    (Compute, 0, {"nodes": 1, "gpus": 0}, True),
-    (Compute, 0, {"nodes": 2}, False),
-    (Compute, 0, {"nodes": 2, "gpus": "auto"}, False),
-    (Compute, 0, {"nodes": 2, "gpus": 0}, False),
-    (Compute, 0, {"nodes": 2, "gpus": 1}, True),
     (EnvironmentVariable, 0, {"name": "A"}, False),
     (EnvironmentVariable, 0, {"name": "A", "value": ""}, True),
     (Volume, 0, {"name": "a", "mountPath": "/a", "claim": "c"}, True),

@@ -56,7 +56,7 @@ def test_decide__same_again_says_the_same() -> None:
     world, _ = begun()
     world.quiet()
     before = world.status()
-    world.tick(hours=1)
+    world.tick(minutes=1)
     assert world.decide().status == before
 
 
@@ -253,6 +253,48 @@ def test_decide__pod_that_waits_long_may_wait_for_its_plan(trouble: tuple[str, s
     assert world.quiet().again == timedelta(seconds=130)
     world.tick(seconds=130)
     assert [action.name for action in world.step().actions] == [job.name] * made
+
+
+@pytest.mark.parametrize("queue", [None, "vision"])
+def test_decide__edit_before_the_pod_ever_ran_makes_the_job_anew(queue: str | None) -> None:
+    world, job = begun(**({"queue": queue} if queue else {}))
+    if queue is None:
+        world.start(
+            job.name, running=False, started=None, phase="Pending", trouble=("ImagePullBackOff", "no such image")
+        )
+    world.edit(compute={"image": "registry.example/trainer:mended"})
+    world.quiet()
+    world.pods.clear()
+    world.quiet()
+    (now,) = world.going()
+    plan = world.plans[now.name]
+    assert now.name != job.name
+    assert isinstance(plan, RoundPlan) and plan.spec.compute.image == "registry.example/trainer:mended"
+
+
+@pytest.mark.parametrize("begun_by", ["a pod that ended", "an attempt before the suspension"])
+def test_decide__edit_after_the_pod_ran_leaves_the_job(begun_by: str) -> None:
+    world, job = begun()
+    pod = world.start(job.name)
+    if begun_by == "a pod that ended":
+        world.end_pod(pod, 75)
+    else:
+        world.progress = {"round": 1, "attempt": 1, "percent": 10, "stage": "train"}
+        world.quiet()
+        world.edit(suspend=True)
+        world.quiet()
+        world.progress = None
+    world.edit(policies={"preset": "none"}, suspend=begun_by != "a pod that ended")
+    world.quiet()
+    assert [one.name for one in world.going()] == [job.name]
+
+
+def test_decide__job_without_a_pod_says_where_to_look() -> None:
+    world, job = begun()
+    world.tick(minutes=3)
+    world.quiet()
+    assert world.status().message.startswith("Round 1: no pod was made for it")
+    assert f"kubectl describe job {job.name}" in world.status().message
 
 
 def test_decide__suspend_and_resume() -> None:

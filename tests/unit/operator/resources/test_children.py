@@ -90,6 +90,13 @@ def test_network_policy__reaches_the_endpoint(endpoint: str, ports: list[int]) -
     assert [port["port"] for port in policy["spec"]["egress"][1]["ports"]] == ports
 
 
+@pytest.mark.parametrize("endpoint", ["http://[", "http://minio:99999", "http://minio:port"])
+def test_network_policy__an_endpoint_without_address_is_refused(endpoint: str) -> None:
+    with pytest.raises(BadSpecError) as caught:
+        build(line({"store": {"uri": "s3://lines/cards", "endpoint": endpoint}}))
+    assert caught.value.where == "spec.store.endpoint"
+
+
 def test_job__retries_count_for_every_node() -> None:
     built = build(line({**compute(gpus=1, nodes=3), "retries": 2}))
     assert (built.job["spec"]["backoffLimit"], built.job["spec"]["parallelism"]) == (6, 3)
