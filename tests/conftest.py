@@ -6,8 +6,9 @@ pytest_plugins = [
     "tests.plugins.disks",
     "tests.plugins.helm",
     "tests.plugins.api_server",
-    "tests.plugins.real_node",
     "tests.plugins.stopwatch",
+    "tests.plugins.real_node",
+    "tests.plugins.cluster_lines",
     "tests.plugins.api_proxy",
     "tests.plugins.operators",
 ]

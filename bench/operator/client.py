@@ -53,17 +53,25 @@ class Client:
         return await self._call("PATCH", path, body, {"Content-Type": "application/json-patch+json"})
 
     async def watch(self, path: str, selector: str = "") -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """What happens in a collection from now on, as (ADDED | MODIFIED | DELETED, metadata); OPENED comes first."""
+        """What happens in a collection from now on, as (ADDED | MODIFIED | DELETED, metadata); OPENED comes first.
+
+        A stream that the server ends, as it does with a client that it finds slow, is taken up where it ended.
+        """
         query = {"labelSelector": selector} if selector else {}
         head = {"Accept": _METADATA.format("List")}
         async with self._session.get(self._url + path, params={**query, "limit": "1"}, headers=head) as answer:
             version = (await _checked(answer))["metadata"]["resourceVersion"]
-        query |= {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
+        yield "OPENED", {}
+        while True:
+            async for happening, metadata in self._stream(path, {**query, "resourceVersion": version}):
+                version = metadata["resourceVersion"]
+                yield happening, metadata
+
+    async def _stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         head = {"Accept": _METADATA.format("")}
-        async with self._session.get(self._url + path, params=query, headers=head) as answer:
+        async with self._session.get(self._url + path, params={**query, "watch": "1"}, headers=head) as answer:
             if answer.status != 200:
                 await _checked(answer)
-            yield "OPENED", {}
             async for line in answer.content:
                 event = json.loads(line)
                 if event["type"] == "ERROR":

@@ -6,6 +6,7 @@ understood afterwards. Ready means that the caches are full, on replicas that wa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -54,7 +55,8 @@ class Server:
             await self._runner.cleanup()
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        text = await asyncio.to_thread(self._metrics)  # thousands of lines take long: nothing else waits for it
+        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _get_health(self, _: web.Request) -> web.Response:
         return _answer(self._dead())

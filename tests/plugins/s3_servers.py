@@ -107,12 +107,12 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @contextmanager
-def running_ministack(folder: Path) -> Iterator[S3Server]:
-    """The server with conditions, its files in `folder`; the benchmarks start it, too."""
+def running_ministack(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
+    """The server with conditions, its files in `folder`; the benchmarks and the real node start it, too."""
     port = free_port()
-    settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "LOG_LEVEL": "WARNING"}
-    with running("ministack", [], {**settings, "S3_PERSIST": "0", "TMPDIR": str(folder)}, port, folder):
-        yield S3Server("ministack", f"http://127.0.0.1:{port}", "test", "test", conditional=True)
+    settings = {"BIND_HOST": host, "GATEWAY_PORT": str(port), "SERVICES": "s3", "LOG_LEVEL": "WARNING"}
+    with running("ministack", [], {**settings, "S3_PERSIST": "0", "TMPDIR": str(folder)}, port, folder, host):
+        yield S3Server("ministack", f"http://{host}:{port}", "test", "test", conditional=True)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +126,9 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @contextmanager
-def running(name: str, arguments: list[str], settings: Mapping[str, str], port: int, folder: Path) -> Iterator[None]:
+def running(
+    name: str, arguments: list[str], settings: Mapping[str, str], port: int, folder: Path, host: str = "127.0.0.1"
+) -> Iterator[None]:
     """A server's process, from its first answer on; its output is in the error if that never comes."""
     program = Path(sys.executable).with_name(name)
     if not program.exists():
@@ -137,7 +139,7 @@ def running(name: str, arguments: list[str], settings: Mapping[str, str], port: 
             [str(program), *arguments], env={**os.environ, **settings}, cwd=folder, stdout=output, stderr=output
         )
     try:
-        await_answer(process, port, log)
+        await_answer(process, host, port, log)
         yield
     finally:
         process.terminate()
@@ -148,12 +150,12 @@ def running(name: str, arguments: list[str], settings: Mapping[str, str], port: 
             process.wait()
 
 
-def await_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def await_answer(process: subprocess.Popen[bytes], host: str, port: int, log: Path) -> None:
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s and process.poll() is None:
         with socket.socket() as knock:
             knock.settimeout(1)
-            if knock.connect_ex(("127.0.0.1", port)) == 0:
+            if knock.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} did not start, exit code {process.poll()}:\n{log.read_text()[-4000:]}")

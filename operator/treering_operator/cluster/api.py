@@ -28,7 +28,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _SLACK_S = 10.0
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError)
-"""What a broken connection or answer raises; aiohttp has a RuntimeError for a connection that closed between two reads."""
+"""What a broken connection or answer raises; aiohttp: RuntimeError where it closed between two reads."""
 
 
 class Api:
