@@ -16,6 +16,7 @@ _ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("API calls per further event", "calls.per_event", "{:.1f}".format),
     ("memory at rest, all lines standing", "memory.rest_mib", "{:.0f} MiB".format),
     ("memory at most", "memory.peak_mib", "{:.0f} MiB".format),
+    ("memory at most, after a restart", "memory.restarted_peak_mib", "{:.0f} MiB".format),
     ("processor time, all at once", "processor.burst_s", "{:.1f} s".format),
     ("processor time, steady events", "processor.events_s", "{:.1f} s".format),
     ("restart: first change acted on after", "restart.{child}.first_s", "{:.1f} s".format),

@@ -20,6 +20,10 @@ IN_FLIGHT = 16
 """Lines that are applied at the same time when all are applied at once."""
 
 
+QUIET_S = 10
+"""A new API server is busy with itself for a while after CRDs came."""
+
+
 @dataclass(frozen=True)
 class Load:
     """How much is asked of a side.
@@ -78,6 +82,7 @@ class Run:
         """One line more than asked for, so that the controllers are awake when time starts to count."""
         await self.observer.wait([await self.side.add(self.client, self.load.lines)], self.load.timeout_s)
         await self._rest(1)
+        await asyncio.sleep(QUIET_S)
         _, self._offset = audit.read(self.cluster.audit_log)
         self._processor_s, self._main_s = resources.children_s(os.getpid()), resources.processor_s(self._process)
 

@@ -16,7 +16,7 @@ from tests.plugins.api_proxy import ApiProxy, Cut
 from tests.plugins.operators import Starter
 
 INCREMENTS = ("first", "second")
-LONGEST = 40
+LONGEST = 30
 """More writes than a life of two rounds has; the test says how many it had."""
 TIMES = {"lastTransitionTime", "startTime", "completionTime", "updated", "time", "found"}
 
@@ -64,9 +64,9 @@ def live(world: World, operators: Starter, proxy: ApiProxy, cut: tuple[int, Cut]
         if status.get("state") == "UpToDate" and not appended:
             world.apply("cards", *INCREMENTS)
             appended = True
-        elif appended and status.get("learned") == list(INCREMENTS) and status.get("state") == "UpToDate":
-            if not proxy.cut.is_set():
-                break
+        learned = status.get("learned") == list(INCREMENTS) and status.get("state") == "UpToDate"
+        if appended and learned and not proxy.cut.is_set():
+            break
         time.sleep(0.02)
     time.sleep(0.5)  # what comes after the end counts, too
     operator.kill()
