@@ -21,6 +21,8 @@ from treering_api.status import State
 _ROWS = {row.name: row for row in CATALOGUE if row.source == "operator"}
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STATES: tuple[str, ...] = get_args(State)
+_REASONS = ("BadSpec", "InternalError", "Forbidden", "Invalid", "NotFound", "Unreachable", "InternalServerError")
+"""Reasons that stand at 0 from the start: else the first error of each is no increase. Others come as they come."""
 _RESULTS = ("published", "rejected", "failed")
 Line = Mapping[str, Any]
 
@@ -52,6 +54,8 @@ class Metrics:
         self._gpu_seconds = Counter(*_words("gpu_seconds_total"), **self._own())
         build = Gauge(*_words("operator_build_info"), ["version"], **self._own())
         build.labels(version).set(1)
+        for reason in _REASONS:
+            self._errors.labels(reason)
         for result in _RESULTS:
             self._rounds.labels(result)
         self._registry.register(_Collector(sources))

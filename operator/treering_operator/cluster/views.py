@@ -14,6 +14,7 @@ from treering_operator.cluster.api import JSON
 from treering_operator.observed import JobView, Kind, PodView, Termination
 from treering_operator.resources.names import (
     DIGEST_ANNOTATION,
+    GPUS_ANNOTATION,
     INCREMENTS_ANNOTATION,
     KIND_LABEL,
     LINE_LABEL,
@@ -24,6 +25,7 @@ from treering_operator.resources.names import (
 _KINDS = ("round", "rollback", "discovery")
 _CONTAINER = "trainer"
 _INDEX = "batch.kubernetes.io/job-completion-index"
+_DEADLINE = "DeadlineExceeded"  # told of the pod, while its container just says that it was killed
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
 
 
@@ -48,7 +50,7 @@ def job_view(raw: JSON) -> JobView | None:
         suspended=bool(spec.get("suspend")),
         queue=labels.get(QUEUE_LABEL, ""),
         nodes=spec.get("completions") or 1,
-        gpus=_gpus(spec["template"]["spec"]["containers"]),
+        gpus=_number(annotations.get(GPUS_ANNOTATION, "")),
         active=status.get("active", 0),
         failed=status.get("failed", 0),
         outcome=cast("Literal['', 'Complete', 'Failed']", ended.get("type", "")),
@@ -101,12 +103,6 @@ def _condition(conditions: Iterable[Mapping[str, Any]], types: tuple[str, ...]) 
     return next((one for one in conditions if one["type"] in types and one["status"] == "True"), {})
 
 
-def _gpus(containers: Iterable[Mapping[str, Any]]) -> int:
-    """Devices of each pod, whatever their vendor calls them: only they have a domain in their resource's name."""
-    limits = [limit for one in containers for limit in one.get("resources", {}).get("limits", {}).items()]
-    return sum(_number(str(amount)) for name, amount in limits if "/" in name)
-
-
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
@@ -135,7 +131,7 @@ def _termination(status: Mapping[str, Any], state: Mapping[str, Any]) -> Termina
     if ended is not None:
         return Termination(
             exit_code=ended["exitCode"],
-            reason=sys.intern(ended.get("reason", "")),
+            reason=sys.intern(_DEADLINE if status.get("reason") == _DEADLINE else ended.get("reason", "")),
             message=ended.get("message", ""),
             finished=_maybe_time(ended.get("finishedAt")),
         )

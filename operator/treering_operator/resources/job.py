@@ -13,6 +13,8 @@ from treering_operator.resources.work import Work
 _FINAL = (ExitCode.BAD_SPEC, ExitCode.BAD_DATA, ExitCode.REJECTED, ExitCode.OUTDATED)
 """Another attempt at the same plan would end the same."""
 _LOOK_STAYS_S = 3600
+_TO_BE_READ_S = 300
+"""A Job must not vanish before its result was read, however short its ttl is."""
 
 
 def job(work: Work) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def _failure_rules() -> list[dict[str, Any]]:
 
 
 def _time_to_live(work: Work) -> dict[str, int]:
-    given = seconds(work.spec.ttl) if work.spec.ttl else None
+    given = max(_TO_BE_READ_S, seconds(work.spec.ttl)) if work.spec.ttl else None
     if work.kind == "discovery":
         given = min(given or _LOOK_STAYS_S, _LOOK_STAYS_S)  # one every few minutes: nobody wants to see them all
     return {} if given is None else {"ttlSecondsAfterFinished": given}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from treering_operator.resources.names import (
     DIGEST_ANNOTATION,
+    GPUS_ANNOTATION,
     INCREMENTS_ANNOTATION,
     KIND_LABEL,
     LINE_LABEL,
@@ -56,7 +57,8 @@ def work_labels(work: Work) -> dict[str, str]:
 def work_annotations(work: Work) -> dict[str, str]:
     """Annotations of one Job: what it is about, as the decisions read it back."""
     shown = ",".join(work.increments[:LISTED_INCREMENTS])
-    return {DIGEST_ANNOTATION: work.digest} | ({INCREMENTS_ANNOTATION: shown} if shown else {})
+    told = {DIGEST_ANNOTATION: work.digest, GPUS_ANNOTATION: str(work.gpus)}
+    return told | ({INCREMENTS_ANNOTATION: shown} if shown else {})
 
 
 def handed_on(labels: Mapping[str, str]) -> dict[str, str]:

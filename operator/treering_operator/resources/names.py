@@ -21,6 +21,8 @@ DIGEST_ANNOTATION = f"{GROUP}/digest"
 """Work digest of its plan."""
 INCREMENTS_ANNOTATION = f"{GROUP}/increments"
 """Names of what its round learns: a comma list, the first `LISTED_INCREMENTS`."""
+GPUS_ANNOTATION = f"{GROUP}/gpus"
+"""GPUs that each of its pods holds."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """Kueue's label for the queue that admits a Job."""
 LISTED_INCREMENTS = 50

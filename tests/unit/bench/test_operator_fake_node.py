@@ -4,7 +4,7 @@ import yaml
 
 from bench.operator import fake_node
 from bench.operator.treering import increment, line
-from treering_api import load
+from treering_api.load import read
 
 
 def test_configuration__stages_with_templates() -> None:
@@ -15,5 +15,5 @@ def test_configuration__stages_with_templates() -> None:
 
 
 def test_line__is_a_valid_resource() -> None:
-    resource = load(yaml.safe_dump(line("line-1")))
+    resource = read(line("line-1"), "here")
     assert resource.spec.increments[0].name == increment("line-1", 1)["name"]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from bench.operator.figures import latencies, percentile, ratios, table, waits
@@ -44,7 +46,10 @@ def test_ratios__rows_without_both_figures_are_left_out() -> None:
 
 
 def test_table__a_column_for_each_child() -> None:
-    sides = {"us": {"events": {"job": {"p99_s": 0.5}}}, "them": {"events": {"job": {"p99_s": None}}}}
+    sides: dict[str, dict[str, Any]] = {
+        "us": {"events": {"job": {"p99_s": 0.5}}},
+        "them": {"events": {"job": {"p99_s": None}}},
+    }
     rows = table(sides, [("us", "job"), ("them", "job")]).splitlines()
     assert rows[0] == "| | us (job) | them (job) |"
     assert "| steady events: to child, p99 | 0.500 s | - |" in rows

@@ -50,24 +50,23 @@ def test_launch__a_stop_reaches_both_with_its_reason() -> None:
     assert [event.text for event in heard if isinstance(event, Message)] == ["spec.deadline"] * 2
 
 
-PEER_LOST = (
-    "else: time.sleep(1); link.say(Failure(rank, ExitCode.RESUMABLE, 'rank 0', 'lost', '', 'trace')); sys.exit(75)"
-)
+PEER_LOST = """
+else:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the agent's, when the other has ended
+    time.sleep(1)
+    link.say(Failure(rank, ExitCode.RESUMABLE, "rank 0", "another rank is gone", "Run again", "trace"))
+    sys.exit(75)
+"""
+KILLED = "if rank: os.kill(os.getpid(), signal.SIGKILL)"
+FAULT = "if rank: link.say(Failure(1, ExitCode.INTERNAL, 'rank 1', 'found', '', 'Traceback of it')); sys.exit(1)"
+SAID = "if rank: link.say(Failure.of(1, BadSpecError('spec.training', 'diverged', 'Mend it'))); sys.exit(2)"
 ENDS = {
-    "killed": ("if rank: os.kill(os.getpid(), signal.SIGKILL)\n" + PEER_LOST, ResumableError, "killed by SIGKILL"),
-    "users-error": (
-        "if rank: link.say(Failure.of(1, BadSpecError('spec.training', 'diverged', 'mend'))); sys.exit(2)\n"
-        + PEER_LOST,
-        BadSpecError,
-        "spec.training: diverged",
-    ),
-    "our-fault": (
-        "if rank: link.say(Failure(1, ExitCode.INTERNAL, 'rank 1', 'found', '', 'Traceback of it')); sys.exit(1)\n"
-        + PEER_LOST,
-        RankError,
-        "Traceback of it",
-    ),
-    "without-a-word": ("if rank: sys.exit(9)\n" + PEER_LOST, ResumableError, "lost"),
+    "killed": (KILLED + PEER_LOST, ResumableError, "rank 1 was killed by SIGKILL"),
+    "killed-while-the-other-begins": (KILLED + "\ntime.sleep(60)", ResumableError, "rank 1 was killed by SIGKILL"),
+    "users-error": (SAID + PEER_LOST, BadSpecError, "spec.training: diverged"),
+    "our-fault": (FAULT + PEER_LOST, RankError, "Traceback of it"),
+    "our-fault-while-the-other-begins": (FAULT + "\ntime.sleep(60)", RankError, "Traceback of it"),
+    "without-a-word": ("if rank: sys.exit(9)" + PEER_LOST, ResumableError, "another rank is gone"),
 }
 
 

@@ -31,7 +31,7 @@ def job(name: str = "cards-r1-0", version: int = 1, line: str = "cards", **statu
             "resourceVersion": str(version),
             "creationTimestamp": "2026-11-24T10:00:00Z",
             "labels": {"treering.dev/line": line, "treering.dev/kind": "round", "treering.dev/number": "1"},
-            "annotations": {"treering.dev/digest": "abc", "treering.dev/increments": "a,b"},
+            "annotations": {"treering.dev/digest": "abc", "treering.dev/increments": "a,b", "treering.dev/gpus": "2"},
             "ownerReferences": [{"uid": f"uid-{line}", "controller": True}],
         },
         "spec": {

@@ -84,3 +84,11 @@ def test_pod_view__an_evicted_pod_ended_too() -> None:
     assert view is not None
     assert view.termination is not None
     assert view.termination.reason == "Evicted"
+
+
+def test_pod_view__killed_by_its_deadline_says_so() -> None:
+    ended = container(terminated={"exitCode": 137, "reason": "Error", "message": ""})
+    view = pod_view(pod(phase="Failed", reason="DeadlineExceeded", **ended))
+    assert view is not None
+    assert view.termination is not None
+    assert (view.termination.exit_code, view.termination.reason) == (137, "DeadlineExceeded")

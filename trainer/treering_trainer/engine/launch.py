@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ AGENTS_TIMEOUT_S = 600
 EXPLAIN_S = 6.0
 """So long is waited for another node's word on why ranks here failed; longer than its pulse and its lingering."""
 _CHECK_S = 1.0
+_SAME_TIME_S = 10  # the agent kills what does not end within 30 s
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,13 @@ def _explain(launch: Launch, error: Exception) -> Exception:
     for failure in launch.failures:
         if not failure.trace:
             return failure.error()
-    if isinstance(error, ChildFailedError):
-        told = {failure.rank for failure in launch.failures}
-        for rank, death in sorted(error.failures.items()):
-            if death.exitcode < 0 and rank not in told:
-                return _killed(rank, death.signal_name())
+    try:
+        launch.stop.check("train")  # which a rank that was only beginning could not say itself
+    except TreeringError as stopped:
+        return stopped
+    killed = _first_killed(launch, error)
+    if killed is not None:
+        return killed
     said = _other_nodes_error(launch)
     if said is not None:
         return said
@@ -168,6 +172,19 @@ def _other_nodes_error(launch: Launch) -> TreeringError | None:
         except TreeringError as error:
             return error
         time.sleep(_CHECK_S / 4)
+    return None
+
+
+def _first_killed(launch: Launch, error: Exception) -> ResumableError | None:
+    """The rank that was killed from outside; the agent itself ends the others, with SIGTERM first."""
+    if not isinstance(error, ChildFailedError):
+        return None
+    first = min(death.timestamp for death in error.failures.values())
+    told = {failure.rank for failure in launch.failures}
+    for rank, death in sorted(error.failures.items()):
+        outside = death.exitcode < 0 and death.exitcode != -signal.SIGTERM and death.timestamp - first < _SAME_TIME_S
+        if outside and rank not in told:
+            return _killed(rank, death.signal_name())
     return None
 
 
