@@ -55,6 +55,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=10, help="changes made while the controller is down")
     parser.add_argument("--run-seconds", type=float, default=40, help="how long a pod runs")
     parser.add_argument("--timeout", type=float, default=300, help="patience with each phase, in seconds")
+    parser.add_argument(
+        "--flags", default="", help="further flags of Treering's operator, in one word: --flags='--workers 32'"
+    )
     parser.add_argument("--keep", type=Path, default=None, help="keep logs in this folder")
     options = parser.parse_args()
     unknown = set(options.sides.split(",")) - set(SIDES)
@@ -80,7 +83,9 @@ def earlier(options: argparse.Namespace) -> dict[str, Any]:
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """The figures of one side."""
     folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
-    side: Side = Treering() if name == "treering" else kubeflow.Kubeflow(kubeflow.build(_cache()))
+    side: Side = (
+        Treering(tuple(options.flags.split())) if name == "treering" else kubeflow.Kubeflow(kubeflow.build(_cache()))
+    )
     try:
         with running_cluster(folder / "cluster", side.users, side.definitions(), options.run_seconds) as cluster:
             version = json.loads(cluster.server.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]

@@ -26,6 +26,7 @@ _USER = "treering-operator"
 class Treering:
     """Each line is an IncrementalTrain, each event an increment that is appended to one."""
 
+    flags: tuple[str, ...] = ()
     name: str = "treering"
     users: tuple[str, ...] = (_USER,)
     children: tuple[Child, ...] = (
@@ -64,6 +65,7 @@ class Treering:
             *(sys.executable, "-m", "treering_operator", "--kubeconfig", cluster.kubeconfig(_USER)),
             *("--trainer-image", "bench.invalid/trainer:1", "--listen", f"127.0.0.1:{port}"),
             *("--lease-namespace", SYSTEM, "--identity", "bench"),
+            *self.flags,
         ]
         return Program.start("treering-operator", command, cluster.folder)
 

@@ -24,7 +24,8 @@ STAGES: tuple[Stage, ...] = (
     "fetch", "verify", "analyse", "prepare", "train", "evaluate", "gate", "export", "publish",
 )  # fmt: skip
 RETRY_ANNOTATION = "treering.dev/retry"
-_KEEPING_FIELDS = ("increments", "discover", "suspend", "history_limit", "ttl", "rollback_to")
+KEEPING_FIELDS = ("increments", "discover", "suspend", "history_limit", "ttl", "rollback_to")
+"""Fields of the spec that say how a line is kept, not how a round works: a Job is never made anew for them."""
 _LEARNING_FIELDS = ("model", "strategy", "policies", "training", "evaluation", "verification")
 
 WaitingCode = Literal["UpToDate", "Suspended", "Held", "RolledBack", "NothingDelivered"]
@@ -89,7 +90,7 @@ class RoundPlan(Block):
 
         Deliveries that are not this round's, and how the line is kept, do not count.
         """
-        names = sorted(set(Spec.model_fields) - set(_KEEPING_FIELDS))
+        names = sorted(set(Spec.model_fields) - set(KEEPING_FIELDS))
         fields = [(name, _plain(getattr(self.spec, name))) for name in names]
         base = self.base if isinstance(self.base, str) else self.base.digest
         increments = [increment.model_dump(mode="json") for increment in self.increments]

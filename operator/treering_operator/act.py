@@ -15,7 +15,7 @@ from typing import Any
 from treering_operator.actions import Action, DeleteJob, EnsureJob, Notice, SetSuspend
 from treering_operator.cluster.api import Api
 from treering_operator.cluster.cache import ChildCache
-from treering_operator.cluster.errors import AlreadyExistsError, ConflictError, ForbiddenError, NotFoundError
+from treering_operator.cluster.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from treering_operator.cluster.places import CONFIG_MAPS, EVENTS, JOBS, NETWORK_POLICIES, SERVICES, Place
 from treering_operator.observed import JobView
 from treering_operator.resources.children import Children, children
@@ -76,7 +76,7 @@ class Actor:
             await self._api.create(EVENTS, resource["metadata"]["namespace"], body)
         except AlreadyExistsError:
             pass
-        except (ForbiddenError, NotFoundError) as error:
+        except ApiError as error:
             log.info("event %s was not told: %s", name, error)
         self._told.add(name)
 

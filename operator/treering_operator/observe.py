@@ -15,6 +15,7 @@ from typing import Any
 from treering_operator.cluster.cache import ChildCache, Key, LineCache
 from treering_operator.cluster.pod_progress import PodProgress
 from treering_operator.observed import JobView, Observed, PodView
+from treering_operator.resources.names import is_discovery
 
 _ASKED_AT_ONCE = 32
 _PODS_PER_SECOND = 10.0
@@ -70,6 +71,7 @@ class Progress:
                 (pod.namespace, pod.line): pod
                 for pod in self._pods
                 if pod.running and pod.ip and not pod.index and not pod.deleting
+                if not is_discovery(pod.line, pod.job)  # it runs beside a round, and says nothing
             }
             self._said = {key: said for key, said in self._said.items() if key in running}
             interval_s = max(self._interval_s, len(running) / _PODS_PER_SECOND)

@@ -93,10 +93,6 @@ def pinned(line: TestLine) -> RoundPlan:
     return plan.model_copy(update={"spec": plan.spec.model_copy(update={"rollback_to": 1})})
 
 
-def other_strategy(line: TestLine) -> RoundPlan:
-    return planned(line, strategy="full")
-
-
 @pytest.mark.parametrize(
     ("make", "found"),
     [
@@ -109,7 +105,6 @@ def other_strategy(line: TestLine) -> RoundPlan:
         (two_at_once, "the plan would learn w2, w3 (incremental), but what comes next is w2 (incremental)"),
         (found_but_not_its_turn, "the plan would learn w9 (incremental), but what comes next is w2 (incremental)"),
         (pinned, "the plan would learn w2, but there is no round now: rolled back to round 1"),
-        (other_strategy, "the plan would learn w2 (full), but what comes next is w2 (incremental)"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -126,7 +126,7 @@ class Node:
 
 @contextmanager
 def two_nodes(line: TestLine, run_name: str, *, late: int) -> Iterator[list[Node]]:
-    """Two pods of an Indexed Job on the loopback, each with its own disk; the one called late comes after the other."""
+    """Two pods of an Indexed Job on the loopback, with one disk for both; the one called late comes after the other."""
     nodes = start_nodes(line, run_name, late=late)
     try:
         yield nodes
@@ -153,7 +153,7 @@ def start_nodes(line: TestLine, run_name: str, *, late: int) -> list[Node]:
             mine = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(0, {mine[number % len(mine)]})  # else both compute on every processor, and wait
             sys.stdout, sys.stderr = (root / "out").open("w"), (root / "err").open("w")
-            folder = line.root / f"disk-{number}"
+            folder = line.root / "disk"  # as a claim for all pods of the Job would be
             words = ["round", str(plan), "--workdir", str(folder), "--result", str(root / "result.json"), "--json"]
             os._exit(run_app(words))
 

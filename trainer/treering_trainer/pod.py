@@ -92,10 +92,10 @@ def fit(plan: RoundPlan, line: Line, lineage: Lineage) -> RoundPlan:
     if not isinstance(step, RoundPlan):
         found = f"the plan would learn {_names(plan)}, but there is no round now: {step.reason}"
         raise OutdatedError(line.store.uri, found, _MEND)
-    if step.increments != plan.increments or step.strategy != plan.strategy:
+    if step.increments != plan.increments:
         asked, due = (f"{_names(item)} ({item.strategy})" for item in (plan, step))
         raise OutdatedError(line.store.uri, f"the plan would learn {asked}, but what comes next is {due}", _MEND)
-    return step
+    return step  # with the store's strategy: to whom a full retraining is owed, only the store knows
 
 
 def roll_back_by(plan: RollbackPlan, line: Line, standing: Standing) -> ModelRef:

@@ -121,7 +121,10 @@ def run_plan(plan: RoundPlan, setting: Setting, standing: Standing) -> RoundSumm
     refuse_unsupported(plan.spec)
     crew = choose_crew(plan.spec, os.environ)
     line = find_line(plan.line, plan.spec, setting.certificate_authority)
-    with own_line_folder(line, setting.folder) as folder:
+    own = setting.folder or default_folder(line)
+    if crew.node:
+        own = own / "nodes" / str(crew.node)  # a claim as cache volume is the same for all pods
+    with own_line_folder(line, own) as folder:
         if crew.node:
             _take_part(plan, line, folder, setting, standing, crew)
             return None

@@ -18,7 +18,12 @@ class PodProgress:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(force_close=True))
+        connector = aiohttp.TCPConnector(force_close=True)
+        # nothing is unpacked: a few packed kilobytes may be gigabytes
+        plain = {"Accept-Encoding": "identity"}
+        self._session = aiohttp.ClientSession(
+            timeout=_TIMEOUT, connector=connector, headers=plain, auto_decompress=False
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,7 +43,7 @@ class PodProgress:
                     return None
                 said = json.loads(await _bounded(response))
                 return said if isinstance(said, dict) else None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
             return None
 
 

@@ -11,6 +11,9 @@ from treering_operator.decide.family import Family
 from treering_operator.decide.reading import Line
 from treering_operator.observed import JobView
 
+_MOST_KEPT = 100
+"""Whatever ttl says: a status remembers the results of 200 finished Jobs, and those of one more would be taken anew."""
+
 
 def sweep(line: Line, family: Family, status: Status, now: datetime) -> tuple[DeleteJob, ...]:
     """Deletions of Jobs beyond historyLimit or older than ttl, and of those that only said the plan was outdated."""
@@ -23,7 +26,8 @@ def sweep(line: Line, family: Family, status: Status, now: datetime) -> tuple[De
         gone = kept[: -line.spec.history_limit]
     else:
         age = timedelta(seconds=seconds(line.spec.ttl))
-        gone = [job for job in kept if (job.finished or job.created) + age < now]
+        old = [job for job in kept if (job.finished or job.created) + age < now]
+        gone = [job for job in kept if job in old or job not in kept[-_MOST_KEPT:]]
     return tuple(DeleteJob(job.name, job.uid) for job in (*outdated, *gone))
 
 

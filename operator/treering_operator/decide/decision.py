@@ -166,6 +166,6 @@ def _again(
         times.append(timedelta(seconds=settings.progress_interval_s))
     elif handling.blocked:
         times.append(_SOON)
-    elif handling.current is not None and handling.current.active:
+    elif handling.current is not None and not handling.current.suspended:
         times.append(_PENDING)
     return min(times, default=None)

@@ -73,7 +73,9 @@ def _take(
         return replace(looking, discovery=after.model_copy(update={"failure": cut(why)}))
     mirror = _newer_mirror(result, status)
     if status.mirror is not None and result.mirror is not None and result.mirror.round < status.mirror.round:
-        return replace(looking, discovery=after.model_copy(update={"last_look": None}))  # it saw what was before
+        if before.looks == 0 or before.last_look is not None:  # it saw what was before; the next one begins later
+            return replace(looking, discovery=after.model_copy(update={"last_look": None}))
+        mirror = result.mirror  # and saw the same: it is the store that was emptied, put back or exchanged
     after, new = take_found(after, result, line.spec, job.finished or now)
     told = (notices.deliveries_found(line, job.number, *new),) if new[0] else ()
     return replace(looking, discovery=after, notices=(*looking.notices, *told), mirror=mirror or looking.mirror)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from treering_operator.decide.wording import counted
 from treering_operator.observed import JobView, PodView, Termination
 
 _LAST_WORDS = (ExitCode.SUCCESS, ExitCode.REJECTED, ExitCode.BAD_SPEC, ExitCode.BAD_DATA, ExitCode.OUTDATED)
+_LATE = "stopped by spec.deadline"
+"""How a trainer that stopped itself at the deadline says so, whichever stage it was in."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,11 +43,12 @@ def read_ending(line: str, job: JobView, pods: tuple[PodView, ...], now: datetim
     kind, reason, where, message = _judge(job, word)
     held_s = sum(_run_time_s(pod, finished) * job.gpus for pod in pods)
     result = word[1]
+    told_s = result.gpu_seconds if result and math.isfinite(result.gpu_seconds) else 0.0
     return Ending(
         kind=kind,
         job=job,
         result=result,
-        gpu_seconds=max(held_s, result.gpu_seconds if result else 0.0),
+        gpu_seconds=max(held_s, told_s),
         finished=finished,
         reason=reason,
         where=where,
@@ -136,7 +140,7 @@ def _judge_exit(job: JobView, termination: Termination, result: RoundResult | No
 def _is_late(job: JobView, word: Word) -> bool:
     termination, result = word
     reasons = {job.reason, termination.reason if termination else ""}
-    return "DeadlineExceeded" in reasons or (result is not None and result.where == "spec.deadline")
+    return "DeadlineExceeded" in reasons or (result is not None and _LATE in result.message)
 
 
 def _is_memory(termination: Termination) -> bool:

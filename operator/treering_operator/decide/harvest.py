@@ -205,7 +205,7 @@ def _gpu_seconds(before: RoundStatus | None, ending: Ending, result: RoundResult
     if before is None:
         return ending.gpu_seconds
     if before.verdict == "failed":
-        told = result.gpu_seconds if result else 0.0
+        told = result.gpu_seconds if result and math.isfinite(result.gpu_seconds) else 0.0
         return max(told, before.gpu_seconds + ending.gpu_seconds)
     return max(before.gpu_seconds, ending.gpu_seconds)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,9 +67,9 @@ def _read(data: Mapping[str, Any], observed: Observed) -> Progress | None:
 
 def _amount(value: object) -> float | None:
     """A number that is not negative; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    return float(value) if 0 <= value <= sys.float_info.max else None  # an int may be too large for a float
 
 
 def _number(value: object) -> int | None:

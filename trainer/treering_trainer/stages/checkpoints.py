@@ -81,9 +81,11 @@ def bring(store: Store, folder: Path, training: Path, epochs: int, work: dict[st
         work: what it is trained on that is in the store already; filled the first time.
     """
     if not work:
+        brought: dict[str, FileEntry] = {}
         for name in work_files(folder):
             store.put_file(_WORK + name, folder / name)
-            work[_WORK + name] = describe_file(folder / name)
+            brought[_WORK + name] = describe_file(folder / name)
+        work.update(brought)  # all or none: a manifest that lacks a part would be believed
     kept = Kept(0, epochs)
     entry = describe_file(training)
     store.put_file(kept.training, training)
