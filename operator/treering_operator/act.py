@@ -15,7 +15,7 @@ from typing import Any
 from treering_operator.actions import Action, DeleteJob, EnsureJob, Notice, SetSuspend
 from treering_operator.cluster.api import Api
 from treering_operator.cluster.cache import ChildCache
-from treering_operator.cluster.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
+from treering_operator.cluster.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError, UnavailableError
 from treering_operator.cluster.places import CONFIG_MAPS, EVENTS, JOBS, NETWORK_POLICIES, SERVICES, Place
 from treering_operator.observed import JobView
 from treering_operator.resources.children import Children, children
@@ -78,6 +78,8 @@ class Actor:
             pass
         except ApiError as error:
             log.info("event %s was not told: %s", name, error)
+            if isinstance(error, UnavailableError):  # told again if this is decided again
+                return
         self._told.add(name)
 
     async def _ensure_job(self, resource: Mapping[str, Any], action: EnsureJob) -> None:

@@ -85,7 +85,8 @@ class Reconciler:
         try:
             await self._act(observed, decision)
         except (TreeringError, ApiError) as error:
-            await self._tell(observed, decision.status, error)
+            if await self._tell(observed, _undone(observed, decision.status), error):
+                self._count(decision)
             raise
         if await self._write(observed, decision.status):
             self._count(decision)
@@ -106,13 +107,14 @@ class Reconciler:
             if isinstance(action, DeleteJob):
                 await self.actor.act(observed.resource, action)
 
-    async def _tell(self, observed: Observed, status: Status, error: Exception) -> None:
-        """Put a trouble that a person must know of into the status."""
+    async def _tell(self, observed: Observed, status: Status, error: Exception) -> bool:
+        """Put a trouble that a person must know of into the status; whether that was written."""
         told = describe(error)
         if told is None:
-            return
+            return False
         generation = observed.resource["metadata"].get("generation", 0)
-        await self._write(observed, stalled(status, generation, *told, datetime.now(UTC)))
+        before = stored_status(observed.resource)
+        return await self._write(observed, stalled(status, generation, *told, datetime.now(UTC), before=before))
 
     async def _write(self, observed: Observed, status: Status) -> bool:
         """Write the status if it differs; whether it did."""
@@ -144,3 +146,9 @@ class Reconciler:
             pause_s,
             exc_info=None if expected else error,
         )
+
+
+def _undone(observed: Observed, status: Status) -> Status:
+    """The status of a decision that could not be carried out: a Job in it surely has its plan, this one may not."""
+    before = stored_status(observed.resource)
+    return status.model_copy(update={"job": before.job, "plan_digest": before.plan_digest})

@@ -49,16 +49,22 @@ def reason_of(error: Exception) -> str:
     return error.exit_code.reason if isinstance(error, TreeringError) else Reason.INTERNAL_ERROR.value
 
 
-def stalled(status: Status, generation: int, reason: str, message: str, now: datetime) -> Status:
-    """The status, saying that the line is stalled and why; everything else stays as it was."""
+def stalled(
+    status: Status, generation: int, reason: str, message: str, now: datetime, *, before: Status | None = None
+) -> Status:
+    """The status, saying that the line is stalled and why; everything else stays as it was.
+
+    Args:
+        before: as it was last written: a trouble that lasts begins once, not with each try; None: `status` itself.
+    """
     told = {
         ConditionType.READY: "False",
         ConditionType.RECONCILING: "False",
         ConditionType.STALLED: "True",
     }
-    before = {condition.type: condition for condition in status.conditions}
-    after = dict(before) | {
-        type_.value: _condition(before.get(type_.value), type_.value, value, reason, message, generation, now)
+    known = {condition.type: condition for condition in (before or status).conditions}
+    after = {condition.type: condition for condition in status.conditions} | {
+        type_.value: _condition(known.get(type_.value), type_.value, value, reason, message, generation, now)
         for type_, value in told.items()
     }
     return status.model_copy(

@@ -14,7 +14,7 @@ ALLOWED = {
     "pods",
     "configmaps",
     "services",
-    "events.events.k8s.io",
+    "events",
     "networkpolicies.networking.k8s.io",
     "leases.coordination.k8s.io",
     "namespaces",

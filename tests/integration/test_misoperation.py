@@ -29,7 +29,7 @@ from treering_api import read
 from treering_api.plan import KEEPING_FIELDS
 
 ABSENT = object()
-ODD = (
+ODD: tuple[Any, ...] = (
     ABSENT,
     None,
     "",
@@ -119,8 +119,7 @@ class Lines:
     def mend(self, name: str) -> None:
         """Put the good spec in, whole."""
         patch = [{"op": "replace", "path": "/spec", "value": good_spec()}]
-        request = {"method": "PATCH", "path": f"{self._path}/{name}", "body": patch, "patch": "json"}
-        self._server.request(**request)
+        self._server.request("PATCH", f"{self._path}/{name}", patch, patch="json")
 
     def all(self) -> dict[str, dict[str, Any]]:
         """Every line by name."""
@@ -136,7 +135,7 @@ def is_settled(line: dict[str, Any]) -> bool:
 
 
 def holds(line: dict[str, Any], condition: str) -> bool:
-    return {item["type"]: item["status"] for item in line["status"]["conditions"]}[condition] == "True"
+    return any(item["type"] == condition and item["status"] == "True" for item in line["status"]["conditions"])
 
 
 def plans(world: World) -> dict[str, dict[str, Any]]:

@@ -8,8 +8,8 @@
     checkpoints/0002/attempt-3/...   how far the training of a round at work is, see `stages.checkpoints`; pods only
 
 A folder below rounds/ counts only if the lineage names it; what lies below checkpoints/ goes when its round has ended.
-Used by the stages and by the command line; on a cluster only trainer pods come here. Importing this costs no detector: a
-look at a line is quick.
+Used by the stages and by the command line; on a cluster only trainer pods come here. Importing this costs no detector:
+a look at a line is quick.
 """
 
 from __future__ import annotations
