@@ -25,6 +25,7 @@ from bench.operator import kubeflow
 from bench.operator.client import Client
 from bench.operator.cluster import Cluster, running_cluster
 from bench.operator.figures import ratios, table
+from bench.operator.mounts import Mounts
 from bench.operator.observer import Observer
 from bench.operator.phases import Load, Run
 from bench.operator.sides import Side
@@ -113,10 +114,14 @@ async def _measure(side: Side, cluster: Cluster, options: argparse.Namespace) ->
         await side.install(client)
         async with Observer(client, side.children) as observer:
             controllers = await side.start(cluster, client)
+            mounts = asyncio.create_task(Mounts(client).run())
             run = Run(side, cluster, client, observer, controllers, load, say)
             try:
                 return await run.measure()
             finally:
+                if mounts.done():
+                    mounts.result()
+                mounts.cancel()
                 for program in run.controllers.programs:
                     program.end()
 

@@ -48,16 +48,17 @@ class Client:
         """Make an object in a collection."""
         return await self._call("POST", path, body)
 
-    async def patch(self, path: str, body: Any) -> Any:
-        """Change an object by a JSON patch."""
-        return await self._call("PATCH", path, body, {"Content-Type": "application/json-patch+json"})
+    async def patch(self, path: str, body: Any, kind: str = "json-patch") -> Any:
+        """Change an object by a JSON patch (or a `merge-patch`)."""
+        return await self._call("PATCH", path, body, {"Content-Type": f"application/{kind}+json"})
 
-    async def watch(self, path: str, selector: str = "") -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def watch(self, path: str, selector: str = "", fields: str = "") -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """What happens in a collection from now on, as (ADDED | MODIFIED | DELETED, metadata); OPENED comes first.
 
         A stream that the server ends, as it does with a client that it finds slow, is taken up where it ended.
         """
         query = {"labelSelector": selector} if selector else {}
+        query |= {"fieldSelector": fields} if fields else {}
         head = {"Accept": _METADATA.format("List")}
         async with self._session.get(self._url + path, params={**query, "limit": "1"}, headers=head) as answer:
             version = (await _checked(answer))["metadata"]["resourceVersion"]

@@ -1,7 +1,8 @@
 """The fake node: KWOK's configuration, in which a Job's pods run for a while and then end as a trainer's pods would.
 
-A pod of Treering leaves the termination message of a published round, made from its labels; so a line's rounds go on
-one after the other as they do with a real trainer.
+A pod that needs a ConfigMap starts once that is there, as on a real node; KWOK can't look at other objects, so `mounts`
+starts these. A pod of Treering leaves the termination message of a published round, made from its labels; so a line's
+rounds go on one after the other as they do with a real trainer.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ phase: Succeeded
 
 def configuration(run_s: float) -> str:
     """KWOK's configuration file; each pod of a Job runs for `run_s`."""
-    ready = _stage("ready", [_ALIVE, {"key": ".status.podIP", "operator": "DoesNotExist"}], _READY)
+    new = [{"key": key, "operator": "DoesNotExist"} for key in (".status.podIP", ".spec.volumes.[].configMap.name")]
+    ready = _stage("ready", [_ALIVE, *new], _READY)
     running = {"key": ".status.phase", "operator": "In", "values": ["Running"]}
     ended = _stage("ended", [_ALIVE, running, _JOB], _ENDED)
     ended["spec"]["delay"] = {"durationMilliseconds": round(run_s * 1000)}

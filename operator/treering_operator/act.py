@@ -15,7 +15,13 @@ from typing import Any
 from treering_operator.actions import Action, DeleteJob, EnsureJob, Notice, SetSuspend
 from treering_operator.cluster.api import Api
 from treering_operator.cluster.cache import ChildCache
-from treering_operator.cluster.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError, UnavailableError
+from treering_operator.cluster.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
 from treering_operator.cluster.places import CONFIG_MAPS, EVENTS, JOBS, NETWORK_POLICIES, SERVICES, Place
 from treering_operator.observed import JobView
 from treering_operator.resources.children import Children, children

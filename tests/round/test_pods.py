@@ -13,6 +13,7 @@ from tests.plugins.pod_plans import call, lineage_of, planned, round_of
 from treering_api import (
     ExitCode,
     Increment,
+    Lineage,
     LookPlan,
     LookResult,
     Mirror,
@@ -24,6 +25,8 @@ from treering_api import (
     StoreStatus,
     roll_back,
 )
+from treering_trainer.line import plan_next
+from treering_trainer.pod import find_line, fit
 
 ABLE = StoreStatus(conditional_create=True, conditional_replace=True)
 
@@ -125,6 +128,17 @@ def test_round__of_a_plan_that_does_not_fit_does_nothing_and_says_how_the_line_s
     assert (result.attempt, result.stage) == (0, "")
     assert (grown.store / "lineage.json").read_bytes() == before
     assert not (grown.store / "attempts" / "0002").exists()
+
+
+def test_fit__whom_a_full_retraining_is_owed_to_only_the_store_knows(line: TestLine) -> None:
+    """The rejected increment was taken out of the list: a mirror just says that a full retraining is owed."""
+    plan = planned(line)
+    lineage = Lineage(line=plan.line, round=plan.round - 1, retrain_full=("gone",))
+    step = plan_next(line.resource, Mirror.of(lineage).lineage(plan.line, plan.spec.increments, plan.spec.increments))
+    assert isinstance(step, RoundPlan)
+    assert (step.strategy, plan.strategy) == ("full", "incremental")
+    here = find_line(plan.line, plan.spec, None)
+    assert fit(step, here, lineage).strategy == "incremental"
 
 
 def test_round__of_a_held_line_is_outdated_until_the_hold_is_lifted(grown: TestLine) -> None:

@@ -13,12 +13,15 @@ from treering_api import Discovered, Discovery, ExitCode, Increment, LookPlan, L
 from treering_operator.actions import Action, DeleteJob, EnsureJob, Notice
 from treering_operator.decide import notices
 from treering_operator.decide.deliveries import take_found, usable, words_of_waiting
-from treering_operator.decide.ending import why_it_ended
+from treering_operator.decide.ending import is_unheard, why_it_ended
 from treering_operator.decide.family import Family
 from treering_operator.decide.reading import Line
 from treering_operator.decide.wording import cut, moment, read_moment
 from treering_operator.observed import JobView, PodView
 from treering_operator.resources.names import discovery_job
+
+_LONG_PENDING = timedelta(minutes=2)
+"""A look that has not begun by then waits for more than its turn."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def look(line: Line, status: Status, family: Family, now: datetime) -> Looking:
         return Looking(None, actions=tuple(_delete(job) for job in family.looks if not job.deleting))
     plan = LookPlan(line=line.name, number=1, spec=line.spec)
     looking = Looking(status.discovery or Discovery())
+    if any(job.outcome and is_unheard(job, family.pods_of(job), now) for job in family.looks):
+        return _weigh(replace(looking, again=now + timedelta(seconds=10)), line.spec, now)
     for job in family.looks:
         if job.outcome:
             looking = _take(looking, line, status, family, job, plan.work_digest(), now)
@@ -119,6 +124,7 @@ def _go_on(looking: Looking, line: Line, family: Family, plan: LookPlan, now: da
         actions=(*looking.actions, *stopped),
     )
     if wanted:
+        looking = _with_trouble(looking, wanted[0], family, now)
         return _with_look(looking, line, plan, wanted[0].number, digest) if before.begun < wanted[0].number else looking
     time = _next_look(before, digest, seconds(spec.discover.interval), now)
     if spec.suspend or line.error is not None:
@@ -126,6 +132,23 @@ def _go_on(looking: Looking, line: Line, family: Family, plan: LookPlan, now: da
     if time > now or family.strangers(discovery_job(line.name, looks + 1)):
         return replace(looking, again=max(time, now + timedelta(seconds=10)))
     return _with_look(looking, line, plan, looks + 1, digest)
+
+
+def _with_trouble(looking: Looking, job: JobView, family: Family, now: datetime) -> Looking:
+    """A look that does not start is told like one that failed: else a line would wait for it without a word."""
+    assert looking.discovery is not None, "only lines that discover look"
+    pods = family.pods_of(job)
+    if any(pod.started for pod in pods):
+        return looking
+    if now - job.created < _LONG_PENDING:
+        return replace(looking, again=job.created + _LONG_PENDING)
+    trouble = next((pod.trouble for pod in reversed(pods) if pod.trouble), None)
+    if pods and trouble is None:
+        return looking
+    why = (
+        f"its pod does not start ({trouble[0]}): {trouble[1]}" if trouble else f"no pod was made for the Job {job.name}"
+    )
+    return replace(looking, discovery=looking.discovery.model_copy(update={"failure": cut(why)}))
 
 
 def _with_look(looking: Looking, line: Line, plan: LookPlan, number: int, digest: str) -> Looking:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from treering_api import ExitCode, Reason, RoundResult
 from treering_operator.decide.wording import counted
 from treering_operator.observed import JobView, PodView, Termination
 
-_LAST_WORDS = (ExitCode.SUCCESS, ExitCode.REJECTED, ExitCode.BAD_SPEC, ExitCode.BAD_DATA, ExitCode.OUTDATED)
+_REFUSALS = (ExitCode.BAD_SPEC, ExitCode.BAD_DATA, ExitCode.OUTDATED)
+_LAST_WORDS = (ExitCode.SUCCESS, ExitCode.REJECTED, *_REFUSALS)
 _LATE = "stopped by spec.deadline"
 """How a trainer that stopped itself at the deadline says so, whichever stage it was in."""
+_ON_ITS_WAY = timedelta(minutes=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,6 +58,13 @@ def read_ending(line: str, job: JobView, pods: tuple[PodView, ...], now: datetim
     )
 
 
+def is_unheard(job: JobView, pods: tuple[PodView, ...], now: datetime) -> bool:
+    """Whether the Job is seen to have ended before its pods are: watched apart, their word may still be on its way."""
+    seen = job.finished or job.created
+    going = any(pod.termination is None and pod.phase not in ("Succeeded", "Failed") for pod in pods)
+    return going and now - seen < _ON_ITS_WAY
+
+
 def read_result(line: str, message: str) -> RoundResult | None:
     """A termination message of a pod of this line; None for anything else."""
     try:
@@ -82,11 +91,14 @@ Word = tuple[Termination | None, RoundResult | None]
 
 
 def _last_word(line: str, pods: tuple[PodView, ...]) -> Word:
-    """A word that ends a round, from the newest pod that says one; else the newest pod's exit."""
+    """A word that ends a round, from the newest pod that says one; else the newest pod's exit.
+
+    Of several nodes the first one runs the round; another one can refuse it, and then the first may be ended unheard.
+    """
     ended = sorted(_ended(pods), key=lambda item: item[1].finished or _NEVER, reverse=True)
-    for pod, termination in ended:
-        result = read_result(line, termination.message) if pod.index == 0 else None
-        if result is not None and result.exit_code in _LAST_WORDS:
+    for pod, termination in sorted(ended, key=lambda item: item[0].index > 0):
+        result = read_result(line, termination.message)
+        if result is not None and result.exit_code in (_REFUSALS if pod.index else _LAST_WORDS):
             return termination, result
     failed = [item for item in ended if item[1].exit_code]
     if not failed:

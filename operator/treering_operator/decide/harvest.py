@@ -21,7 +21,7 @@ from treering_api import (
 )
 from treering_operator.actions import Notice
 from treering_operator.decide import notices
-from treering_operator.decide.ending import Ending, read_ending
+from treering_operator.decide.ending import Ending, is_unheard, read_ending
 from treering_operator.decide.family import Family
 from treering_operator.decide.reading import Line
 from treering_operator.decide.salvage import salvage
@@ -51,11 +51,14 @@ class Crop:
 
 def harvest(line: Line, family: Family, status: Status, now: datetime) -> Crop:
     """Take the results of all finished Jobs that are not in the status yet."""
-    there = [job.uid for job in family.finished]
+    there: list[str] = []
     crop = Crop(status)
     for job in family.finished:
         if job.uid not in status.harvested:
+            if is_unheard(job, family.pods_of(job), now):
+                break
             crop = _take(line, crop, read_ending(line.name, job, family.pods_of(job), now))
+        there.append(job.uid)
     kept = tuple(there[-_REMEMBERED_JOBS:])
     return replace(crop, status=crop.status.model_copy(update={"harvested": kept}))
 

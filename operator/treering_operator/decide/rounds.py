@@ -53,6 +53,9 @@ def handle(line: Line, status: Status, family: Family, next_: Next, now: datetim
     going = [*(job.name for job in family.going), *(pod.name for pod in family.lingering())]
     if going:
         return Handling(stopped, blocked=f"Waiting until {listed(going)} is gone")
+    unheard = [job.name for job in family.finished if job.uid not in status.harvested]
+    if unheard:
+        return Handling(blocked=f"Waiting for the last word of {listed(unheard)}")
     return _begin(status, family, next_)
 
 

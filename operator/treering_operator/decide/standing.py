@@ -60,7 +60,9 @@ def stand(scene: Scene) -> Standing:
     if running is not None:
         return running
     if scene.handling.blocked:
-        reason = Reason.STOPPING if scene.family.going or scene.family.lingering() else Reason.NAME_TAKEN
+        unheard = any(job.uid not in scene.status.harvested for job in scene.family.finished)
+        ends = scene.family.going or scene.family.lingering() or unheard
+        reason = Reason.STOPPING if ends else Reason.NAME_TAKEN
         return _pending(reason, scene.handling.blocked)
     if scene.handling.begun is not None:
         return _begun(scene.handling.begun)

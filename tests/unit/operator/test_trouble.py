@@ -6,6 +6,9 @@ import pytest
 
 from treering_api import BadSpecError, Status
 from treering_operator.cluster.errors import ConflictError, ForbiddenError, InvalidError, UnavailableError
+from treering_operator.decide import decide
+from treering_operator.observed import Observed
+from treering_operator.settings import Settings
 from treering_operator.trouble import describe, reason_of, stalled, stored_status
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -48,6 +51,14 @@ def test_stalled__keeps_what_was_known_and_the_time_it_began() -> None:
     assert conditions["Ready"].status == "False"
     assert conditions["Stalled"].message == "because of more"
     assert conditions["Stalled"].last_transition_time == "2026-11-24T10:00:00Z"
+
+
+def test_stalled__a_trouble_that_lasts_begins_once_though_each_try_begins_well() -> None:
+    began = stalled(Status(), 1, "NotStarting", "a full quota", NOW)
+    well = decide(Observed({"metadata": {"name": "a", "generation": 1}}, (), (), None, LATER), Settings("i")).status
+    again = stalled(well, 1, "NotStarting", "a full quota", LATER, before=began)
+    times = {item.type: item.last_transition_time for item in again.conditions}
+    assert {times[name] for name in ("Ready", "Reconciling", "Stalled")} == {"2026-11-24T10:00:00Z"}
 
 
 def test_stored_status__of_nonsense_is_an_empty_one() -> None:

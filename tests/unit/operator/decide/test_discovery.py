@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.unit.operator.decide.world import World, line_resource
-from treering_api import Discovery, LookPlan, Status
+import pytest
+
+from tests.unit.operator.decide.world import LINE, World, line_resource
+from treering_api import Discovery, Lineage, LookPlan, Status
 from treering_operator.actions import DeleteJob, EnsureJob
 from treering_operator.observed import JobView
 
@@ -240,3 +242,52 @@ def test_look__is_deleted_by_hand() -> None:
     world.remove("cards-d1")
     assert [item.name for item in world.quiet().actions] == []
     assert going(world).name == "cards-d1"
+
+
+def looks_of(world: World, times: int) -> int:
+    """How many looks begin while so many end."""
+    begun = 0
+    for _ in range(times):
+        world.finish_deletions()
+        begun += sum(isinstance(action, EnsureJob) for action in world.step().actions)
+        world.run_all()
+        world.tick(seconds=5)
+    return begun
+
+
+def test_look__of_a_store_that_was_emptied_is_believed_the_second_time() -> None:
+    world = World(line_resource(discover={"uri": "s3://drop/cards", "minImages": 15, "interval": "1h"}))
+    world.grow()
+    world.lineage = Lineage(line=LINE)
+    world.published.clear()
+    world.tick(hours=2)
+    assert looks_of(world, 12) <= 4
+    assert world.grow().status.state == "UpToDate"
+    assert world.published == ["w47", "w48"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (
+            ("CreateContainerConfigError", 'secret "s3" not found'),
+            '(CreateContainerConfigError): secret "s3" not found',
+        ),
+        (None, "no pod was made for the Job cards-d"),
+    ],
+    ids=["pod", "no-pod"],
+)
+def test_look__that_does_not_start_is_told(trouble: tuple[str, str] | None, words: str) -> None:
+    world = World(line_resource(increments=[], discover={"uri": "s3://drop/cards"}))
+    world.step()
+    (job,) = world.going("discovery")
+    if trouble:
+        world.start(job.name, running=False, phase="Pending", started=None, trouble=trouble)
+    assert world.quiet().again == timedelta(minutes=2)
+    assert words not in world.status().message
+    world.tick(minutes=2)
+    assert words in world.quiet().status.message
+    assert world.status().state == "Retrying"
+    world.pods.clear()
+    world.run(job.name)
+    assert words not in world.quiet().status.message

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.operator.decide.world import LINE, World, line_resource
-from treering_api import ExitCode, Mirror, RoundResult
+from treering_api import ExitCode, Mirror, ResumableError, RoundResult
 from treering_operator.actions import DeleteJob, EnsureJob
+from treering_trainer.engine.stop import StopRequest
 
 
 def world_after(outcome: Any, **spec: Any) -> World:
@@ -122,12 +123,49 @@ def test_failed__bad_spec_from_the_pod() -> None:
     assert status.message.startswith("spec.model.base: it is no YOLO.")
 
 
-@pytest.mark.parametrize("by", ["job", "container"])
+def test_outdated__said_by_another_node_before_the_first_was_heard() -> None:
+    world = World()
+    world.step()
+    (job,) = world.going()
+    world.lineage = world.lineage.model_copy(update={"round": 4})
+    first, other = world.start(job.name), world.start(job.name, index=1)
+    code, message = world.work(world.plans[job.name], "publish")
+    world.end_pod(other, code, message)
+    world.tick(seconds=2)
+    world.end_pod(first, 143)
+    world.end_job(job.name, "Failed", "PodFailurePolicy")
+    status = world.step().status
+    assert status.mirror is not None
+    assert (status.mirror.round, status.failure, status.round) == (4, None, 5)
+
+
+def test_settled__gpu_time_that_is_no_number_is_not_counted() -> None:
+    world = World()
+    world.step()
+    (job,) = world.going()
+    pod = world.start(job.name)
+    _, message = world.work(world.plans[job.name], "publish")
+    world.end_pod(pod, 0, message.replace('"gpuSeconds":100.0', '"gpuSeconds":Infinity'))
+    world.end_job(job.name, "Complete")
+    assert "Infinity" in world.pods[0].termination.message  # type: ignore[union-attr]
+    assert world.step().gpu_seconds == 0.0
+
+
+@pytest.mark.parametrize("by", ["job", "container", "trainer"])
 def test_failed__deadline(by: str) -> None:
     world = World()
     world.step()
     (job,) = world.going()
-    world.end_pod(world.start(job.name), 143, reason="DeadlineExceeded" if by == "container" else "Error")
+    stop = StopRequest()
+    stop.request("spec.deadline: a try at a round may take 1h")
+    with pytest.raises(ResumableError) as raised:
+        stop.check("train")
+    said = RoundResult(
+        exit_code=raised.value.exit_code, line=LINE, round=1, attempt=1, where=raised.value.where,
+        message=f"{raised.value.found}. {raised.value.mend}",
+    )  # fmt: skip
+    message = said.to_message() if by == "trainer" else ""
+    world.end_pod(world.start(job.name), 143, message, reason="DeadlineExceeded" if by == "container" else "Error")
     world.end_job(job.name, "Failed", "DeadlineExceeded" if by == "job" else "BackoffLimitExceeded")
     status = world.step().status
     assert status.failure is not None

@@ -154,8 +154,8 @@ def test_decide__unanswered_question_keeps_what_was_reached() -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [{"round": 7}, {"percent": "45"}, {"percent": float("nan")}, {"percent": -3}, {}],
-    ids=["other-round", "text", "not-a-number", "negative", "empty"],
+    [{"round": 7}, {"percent": "45"}, {"percent": float("nan")}, {"percent": -3}, {"percent": 10**400}, {}],
+    ids=["other-round", "text", "not-a-number", "negative", "no-float", "empty"],
 )
 def test_decide__odd_progress_is_not_shown(odd: dict[str, Any]) -> None:
     world, job = begun()
@@ -291,6 +291,7 @@ def test_decide__edit_after_the_pod_ran_leaves_the_job(begun_by: str) -> None:
 
 def test_decide__job_without_a_pod_says_where_to_look() -> None:
     world, job = begun()
+    assert world.quiet().again == timedelta(seconds=130)
     world.tick(minutes=3)
     world.quiet()
     assert world.status().message.startswith("Round 1: no pod was made for it")
