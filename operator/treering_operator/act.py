@@ -6,7 +6,9 @@ Called by `reconcile`. What is already there and ours is adopted; what is there 
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -30,6 +32,7 @@ from treering_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 _REMEMBERED = 8192
+_POLICY_STANDS_S = 600.0
 
 
 class NotYetError(Exception):
@@ -54,6 +57,7 @@ class Actor:
         self._api, self._jobs, self._settings, self._is_pressed = api, jobs, settings, is_pressed
         self._whole = _Remembered()
         self._told = _Remembered()
+        self._policies: dict[str, float] = {}
 
     async def act(self, resource: Mapping[str, Any], action: Action) -> None:
         """Carry out one action.
@@ -100,13 +104,23 @@ class Actor:
             return
         # the plan comes last: the pod waits for it, and so starts only when all the rest is there
         if made.network_policy is not None:
-            policy = made.network_policy["metadata"]["name"]
-            await self._api.apply(NETWORK_POLICIES, namespace, policy, made.network_policy)
+            await self._apply_policy(namespace, made.network_policy)
         service = made.service(uid)
         if service is not None:
             await self._create_owned(SERVICES, namespace, service, uid)
         await self._create_owned(CONFIG_MAPS, namespace, made.plan_map(uid), uid)
         self._whole.add(uid)
+
+    async def _apply_policy(self, namespace: str, policy: Mapping[str, Any]) -> None:
+        """Apply a line's NetworkPolicy, but not again while it was applied like this of late: it outlives the round."""
+        said = f"{policy['metadata']['ownerReferences'][0]['uid']} {json.dumps(policy['spec'], sort_keys=True)}"
+        age_s = time.monotonic() - self._policies.get(said, -_POLICY_STANDS_S)
+        if age_s < _POLICY_STANDS_S:
+            return
+        await self._api.apply(NETWORK_POLICIES, namespace, policy["metadata"]["name"], policy)
+        self._policies[said] = time.monotonic()
+        if len(self._policies) > _REMEMBERED:
+            self._policies.pop(next(iter(self._policies)))
 
     def _known(self, resource: Mapping[str, Any], namespace: str, name: str) -> str | None:
         """UID of the line's own Job of this name, as far as the cache knows."""
