@@ -11,7 +11,6 @@ declare -A others=(
   [helm]=helm.sh/helm/v4/cmd/helm@v4.3.1
   [kwok]=sigs.k8s.io/kwok/cmd/kwok@v0.7.0
   [kubeconform]=github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
-  [trainer-controller-manager]=github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager@v2.0.0
 )
 module=tests/cluster/tools
 

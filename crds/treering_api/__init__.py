@@ -72,6 +72,7 @@ from treering_api.status import (
     RoundStatus,
     SettledIncrement,
     Status,
+    Stopped,
     StoreStatus,
     Unanswered,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "Spec",
     "Stage",
     "Status",
+    "Stopped",
     "StoreError",
     "StoreSpec",
     "StoreStatus",

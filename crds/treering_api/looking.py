@@ -57,6 +57,8 @@ class LookResult(Block):
     message: str = Field(default="", description="The error in words, or what was passed over.")
     deliveries: tuple[Delivery, ...] = Field(default=(), description="The first ones by name, as many as fit.")
     more: int = Field(default=0, ge=0, description="Deliveries that did not fit.")
+    class_count: int = Field(default=0, ge=0, description="Classes of the line's model.")
+    classes: tuple[str, ...] = Field(default=(), description="Their names; the first few, if they don't fit.")
     mirror: Mirror | None = Field(default=None, description="How the lineage stands.")
 
     def to_message(self) -> str:
@@ -73,12 +75,14 @@ class LookResult(Block):
         return cls.model_validate_json(message)
 
     def _shorter(self) -> Self:
-        """Long words first, then deliveries from the end, then the mirror's words and the mirror."""
+        """Long words first, then names of classes, deliveries from the end, the mirror's words and the mirror."""
         words = {"message": self.message, "where": self.where}
         longest = max(words, key=lambda name: len(words[name].encode()))
         if len(words[longest].encode()) > _LONG_BYTES:
             text = words[longest].removesuffix("…")
             return self.model_copy(update={longest: text[: len(text) // 2] + "…"})
+        if self.classes:
+            return self.model_copy(update={"classes": self.classes[: len(self.classes) // 2]})
         if self.deliveries:
             kept = len(self.deliveries) * 9 // 10
             gone = len(self.deliveries) - kept

@@ -56,7 +56,8 @@ class IncrementalTrain(Block):
         Rule(
             field="spec.increments",
             found="an increment that was dealt with was removed, reordered or got another URI",
-            mend="Put the list back as status.settled has it; append new increments at the end",
+            mend="Put the list back as status.settled has it; append new increments at the end. To move the line, "
+            "change spec.store.uri alone, and the list once status.settled is empty",
             expression=BeginsWith("spec.increments", "status.settled", ("name", "uri")),
         ),
     )

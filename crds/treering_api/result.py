@@ -44,7 +44,7 @@ class RoundResult(Block):
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time, in seconds.")
     uri: str = Field(default="", description="Folder of the round in the store.")
     digest: str = Field(default="", description="SHA-256 of the published manifest.")
-    class_count: int = Field(default=0, ge=0, description="Classes of the published model.")
+    class_count: int = Field(default=0, ge=0, description="Classes of the published model, else of the line's.")
     classes: tuple[str, ...] = Field(default=(), description="Their names; the first few, if they don't fit.")
     started: str = Field(default="", description="Start of the round, RFC 3339; empty when it never began.")
     finished: str = Field(default="", description="End of the round, RFC 3339; empty unless there is a verdict.")

@@ -73,8 +73,9 @@ class ModelStatus(StatusBlock):
     uri: Url = Field(description="Its folder in the store.")
     digest: Digest = Field(description="SHA-256 of its manifest, hexadecimal.")
     classes: Annotated[tuple[ClassName, ...], Field(max_length=MAX_CLASSES)] = Field(
-        default=(), description="Class names in head order."
+        default=(), description="Class names in head order; the first ones, if a pod could not tell them all."
     )
+    class_count: Number = Field(default=0, description="How many classes it has. 0: no pod said so yet.")
     map50: Score | None = Field(default=None, description="Mean mAP50 over all classes and sets, 0 to 1.")
 
 
@@ -138,6 +139,13 @@ class Unanswered(StatusBlock):
     count: Number = Field(default=0, description="How often.")
 
 
+class Stopped(StatusBlock):
+    """A running Job that was deleted; it is counted once, however often its deletion is tried."""
+
+    uid: Annotated[str, Field(max_length=64)] = Field(description="UID of the Job.")
+    gpu_seconds: Annotated[Float, Field(ge=0)] = Field(description="GPU time counted when it was deleted, in seconds.")
+
+
 class Failure(StatusBlock):
     """A failure that time does not mend; what it is about is tried again once the spec or the annotation changes."""
 
@@ -197,12 +205,20 @@ class Status(StatusBlock):
     discovery: Discovery | None = Field(default=None, description="What discover sees.")
     store: StoreStatus | None = Field(default=None, description="What the store can do.")
     mirror: Mirror | None = Field(default=None, description="How the lineage in the store stood when it was last read.")
+    mirror_store: Url = Field(
+        default="",
+        description="URI of the store that it was read from. Where spec.store.uri is another one, the line moved: what "
+        "was known of it is forgotten, and what lies in the other store counts.",
+    )
     failure: Failure | None = Field(
         default=None, description="What failed for good and is not tried again as it is; absent: nothing."
     )
     unanswered: Unanswered | None = Field(default=None, description="What ended without a result. Absent: nothing.")
     harvested: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=200)] = Field(
         default=(), description="UIDs of finished Jobs whose results are in this status, as long as the Jobs exist."
+    )
+    stopped: Annotated[tuple[Stopped, ...], Field(max_length=50)] = Field(
+        default=(), description="Running Jobs that were deleted, as long as they exist."
     )
     retry: Annotated[str, Field(max_length=253)] = Field(
         default="", description="The retry annotation that was last acted upon."

@@ -36,7 +36,15 @@ _POLICY_STANDS_S = 600.0
 
 
 class NotYetError(Exception):
-    """Something of that name is there that is not ours, or is going: it has to go first."""
+    """Something of that name is there that is not ours, or is going: it has to go first.
+
+    Args:
+        found: what is in the way.
+        mend: what a person does about it if it stays.
+    """
+
+    def __init__(self, found: str, mend: str) -> None:
+        super().__init__(f"{found}. {mend}")
 
 
 class PostponedError(Exception):
@@ -129,7 +137,7 @@ class Actor:
         if job is None:
             return None
         if job.deleting or job.line_uid != resource["metadata"]["uid"]:
-            raise NotYetError(f"Job {name} is there, but not ours or going")
+            raise _job_taken(namespace, name)
         return job.uid
 
     async def _create_job(self, resource: Mapping[str, Any], namespace: str, made: Children) -> str:
@@ -139,7 +147,7 @@ class Actor:
         except AlreadyExistsError:
             job = await self._api.get(JOBS, namespace, name)
             if not _is_owned(job, resource["metadata"]["uid"]):
-                raise NotYetError(f"Job {name} is there, but not ours or going") from None
+                raise _job_taken(namespace, name) from None
         self._jobs.put(job)
         uid: str = job["metadata"]["uid"]
         return uid
@@ -152,7 +160,7 @@ class Actor:
         except AlreadyExistsError:
             there = await self._api.get(place, namespace, name)
             if not _is_owned(there, job_uid):
-                raise NotYetError(f"{place.plural} {name} is there, but belongs to another Job") from None
+                raise _child_taken(place, namespace, there) from None
 
     async def _set_suspend(self, resource: Mapping[str, Any], action: SetSuspend) -> None:
         namespace = resource["metadata"]["namespace"]
@@ -160,7 +168,7 @@ class Actor:
         try:
             self._jobs.put(await self._api.merge(JOBS, namespace, action.name, body))
         except (NotFoundError, ConflictError):
-            raise NotYetError(f"Job {action.name} is another one now") from None
+            raise NotYetError(f"Job {action.name} is another one now", "It is looked at again by itself") from None
 
     async def _delete_job(self, resource: Mapping[str, Any], action: DeleteJob) -> None:
         namespace = resource["metadata"]["namespace"]
@@ -185,6 +193,24 @@ class _Remembered:
         self._names[name] = None
         if len(self._names) > _REMEMBERED:
             self._names.popitem(last=False)
+
+
+def _job_taken(namespace: str, name: str) -> NotYetError:
+    return NotYetError(
+        f"a Job {name} is there that is not this line's, or that is being deleted",
+        f"If it stays, delete it: kubectl --namespace {namespace} delete job {name}",
+    )
+
+
+def _child_taken(place: Place, namespace: str, there: Mapping[str, Any]) -> NotYetError:
+    """What is in the way: of an earlier Job it is collected soon, without any owner it stays for ever."""
+    metadata = there["metadata"]
+    owners = ", ".join(f"{owner['kind']} {owner['name']}" for owner in metadata.get("ownerReferences", ()))
+    return NotYetError(
+        f"{place.plural} {metadata['name']} is there, but belongs to {owners or 'nobody'}",
+        f"Delete it (kubectl --namespace {namespace} delete {place.plural} {metadata['name']}): "
+        "the line makes its own and goes on by itself",
+    )
 
 
 def _is_owned(child: Mapping[str, Any], uid: str) -> bool:

@@ -57,13 +57,13 @@ class Decision:
         notices: told after them.
         status: written last, if it differs from the line's.
         again: look again after this time at the latest, even if nothing happens; None: only when something happens.
-        ended: result of a round that ended with this decision (published, rejected, failed), for the counters.
-        gpu_seconds: GPU time that the ended round held.
+        ended: results of the rounds that ended with this decision (published, rejected, failed), for the counters.
+        gpu_seconds: GPU time that was not counted before.
     """
 
     actions: tuple[Action, ...]
     notices: tuple[Notice, ...]
     status: Status
     again: timedelta | None = None
-    ended: str = ""
+    ended: tuple[str, ...] = ()
     gpu_seconds: float = 0.0

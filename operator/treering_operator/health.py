@@ -23,6 +23,30 @@ class Pulse:
     heard: Callable[[], float]
 
 
+class Ear:
+    """When each of several namespaces was last heard of, by the path that was asked; kopf's watches are not ours.
+
+    Args:
+        namespaces: that are watched; the empty one is all of them.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, namespaces: tuple[str, ...], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard = dict.fromkeys(namespaces, clock())
+
+    def hear(self, path: str) -> None:
+        """Something of an answer arrived."""
+        for namespace in self._heard:
+            if not namespace or f"/namespaces/{namespace}/" in path:
+                self._heard[namespace] = self._clock()
+
+    def pulse(self, resource: str, namespace: str) -> Pulse:
+        """The pulse of one namespace."""
+        where = f"in {namespace} by kopf" if namespace else "by kopf"
+        return Pulse(resource, where, lambda: self._heard[namespace])
+
+
 class Health:
     """All pulses of one operator.
 

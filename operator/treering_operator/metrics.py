@@ -68,10 +68,11 @@ class Metrics:
         """A reconcile failed. `reason` is of a fixed set: an error's class or the API server's word."""
         self._errors.labels(reason).inc()
 
-    def ended(self, result: str, gpu_seconds: float) -> None:
-        """A round ended."""
-        if result in _RESULTS:
-            self._rounds.labels(result).inc()
+    def ended(self, results: Iterable[str], gpu_seconds: float) -> None:
+        """Rounds ended, or GPU time was spent otherwise."""
+        for result in results:
+            if result in _RESULTS:
+                self._rounds.labels(result).inc()
         self._gpu_seconds.inc(max(0.0, gpu_seconds))
 
     def text(self) -> bytes:

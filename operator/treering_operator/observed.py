@@ -56,7 +56,8 @@ class JobView:
 
     `line_uid` is its owner's. `number` is its round, the round it goes back to, or its look, by `kind`. `outcome` is
     the terminal condition's type (Complete, Failed), empty before it; `reason` and `message` are that condition's.
-    `gpus` are held by each of its pods.
+    `gpus` are held by each of its pods. `discovered` rounds learn deliveries that a look found. `store` is the line's
+    folder that it works in; empty: not told.
     """
 
     name: str
@@ -81,6 +82,8 @@ class JobView:
     created: datetime
     started: datetime | None
     finished: datetime | None
+    discovered: bool = False
+    store: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Which lines are to be looked at, each once, however often it was asked for: like client-go's workqueue.
 
 A key that is added while it waits stays one; added while it is worked on, it comes again afterwards, never at the same
-time. Fed by caches and timers, worked off by `service`'s workers.
+time. What a user changed is urgent and comes before everything else, so that a new round starts at once while a
+thousand others are being told about. Fed by caches and timers, worked off by `service`'s workers.
 """
 
 from __future__ import annotations
@@ -29,29 +30,34 @@ class WorkQueue(Generic[K]):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._urgent: OrderedDict[K, None] = OrderedDict()
         self._waiting: OrderedDict[K, None] = OrderedDict()
         self._working: set[K] = set()
-        self._again: set[K] = set()
+        self._again: dict[K, bool] = {}
         self._failures: dict[K, int] = {}
         self._later: list[tuple[float, int, K]] = []
         self._due: dict[K, float] = {}
         self._count = itertools.count()
-        self._changed = asyncio.Event()
+        self._changed = {False: asyncio.Event(), True: asyncio.Event()}
         self._closed = False
 
     def __len__(self) -> int:
         """Keys that wait for a worker now, those for later not counted."""
-        return len(self._waiting) + len(self._again)
+        return len(self._urgent) + len(self._waiting) + len(self._again)
 
-    def add(self, key: K) -> None:
-        """Work on the key as soon as a worker is free."""
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """Work on the key as soon as a worker is free, an urgent one before all others."""
         if self._closed:
             return
         if key in self._working:
-            self._again.add(key)
-        elif key not in self._waiting:
+            self._again[key] = urgent or self._again.get(key, False)
+        elif urgent and key not in self._urgent:
+            self._waiting.pop(key, None)
+            self._urgent[key] = None
+            self._wake(urgent=True)
+        elif key not in self._urgent and key not in self._waiting:
             self._waiting[key] = None
-            self._changed.set()
+            self._wake()
 
     def add_after(self, key: K, delay_s: float) -> None:
         """Work on the key after some time at the latest. The earliest such wish counts."""
@@ -60,7 +66,7 @@ class WorkQueue(Generic[K]):
             return
         self._due[key] = due
         heapq.heappush(self._later, (due, next(self._count), key))
-        self._changed.set()
+        self._wake()
 
     def add_failed(self, key: K) -> float:
         """Work on the key again after a pause that doubles with each failure; returns the pause in seconds."""
@@ -73,8 +79,11 @@ class WorkQueue(Generic[K]):
         """The key's failures are forgotten."""
         self._failures.pop(key, None)
 
-    async def get(self) -> K:
+    async def get(self, *, only_urgent: bool = False) -> K:
         """The next key; `done` must follow.
+
+        Args:
+            only_urgent: for a worker that is kept free for what users do.
 
         Raises:
             asyncio.QueueEmpty: the queue was closed.
@@ -82,27 +91,24 @@ class WorkQueue(Generic[K]):
         while True:
             self._ripen()
             if self._closed:
-                self._changed.set()
                 raise asyncio.QueueEmpty
-            if self._waiting:
-                key, _ = self._waiting.popitem(last=False)
+            lane = self._urgent if self._urgent or only_urgent else self._waiting
+            if lane:
+                key, _ = lane.popitem(last=False)
                 self._working.add(key)
-                if self._waiting:
-                    self._changed.set()
                 return key
-            await self._wait()
+            await self._wait(only_urgent=only_urgent)
 
     def done(self, key: K) -> None:
         """The work on the key has ended, well or not."""
         self._working.discard(key)
         if key in self._again:
-            self._again.discard(key)
-            self.add(key)
+            self.add(key, urgent=self._again.pop(key))
 
     def close(self) -> None:
         """No more work: every `get` ends."""
         self._closed = True
-        self._changed.set()
+        self._wake(urgent=True)
 
     def _ripen(self) -> None:
         now = self._clock()
@@ -112,10 +118,15 @@ class WorkQueue(Generic[K]):
                 del self._due[key]
                 self.add(key)
 
-    async def _wait(self) -> None:
-        self._changed.clear()
-        timeout_s = max(0.0, self._later[0][0] - self._clock()) if self._later else None
+    def _wake(self, *, urgent: bool = False) -> None:
+        """Let the workers that wait look again; those for urgent keys only if there is one."""
+        for lane in (False, True) if urgent else (False,):
+            self._changed[lane].set()
+            self._changed[lane] = asyncio.Event()
+
+    async def _wait(self, *, only_urgent: bool) -> None:
+        timeout_s = max(0.0, self._later[0][0] - self._clock()) if self._later and not only_urgent else None
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            await asyncio.wait_for(self._changed[only_urgent].wait(), timeout_s)
         except TimeoutError:
             return

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from treering_api import Status, TreeringError
+from treering_api import Reason, Status, TreeringError
 from treering_operator.act import Actor, NotYetError, PostponedError
 from treering_operator.actions import Decision, DeleteJob
 from treering_operator.cluster.api import JSON, Api
@@ -30,7 +31,8 @@ from treering_operator.settings import Settings
 from treering_operator.trouble import describe, reason_of, stalled, stored_status
 
 log = logging.getLogger(__name__)
-_SOON_S = 1.0
+_LONG_S = 60.0
+"""What is in the way for so long may stay: a person is told. The collector of garbage takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Reconciler:
         queue: told when to look again.
         metrics: told how it went.
         settings: of the operator.
+        clock: monotonic seconds.
+        in_the_way: since when something is in a line's way that has to go first.
     """
 
     api: Api
@@ -54,6 +58,8 @@ class Reconciler:
     queue: WorkQueue[Key]
     metrics: Metrics
     settings: Settings
+    clock: Callable[[], float] = time.monotonic
+    in_the_way: dict[Key, float] = field(default_factory=dict)
 
     async def __call__(self, key: Key) -> None:
         """Reconcile a line and say when to look again. Raises nothing but cancellation."""
@@ -61,11 +67,12 @@ class Reconciler:
         try:
             await self._reconcile(key)
             self.queue.succeeded(key)
+            self.in_the_way.pop(key, None)
         except PostponedError:
             self.queue.add(key)
         except NotYetError as error:
             log.info("line %s/%s: %s", *key, error)
-            self.queue.add_after(key, _SOON_S)
+            self.queue.add_failed(key)
         except ConflictError as error:
             log.debug("line %s/%s changed meanwhile: %s", *key, error)
             self.queue.add_failed(key)
@@ -84,6 +91,13 @@ class Reconciler:
             raise
         try:
             await self._act(observed, decision)
+        except NotYetError as error:
+            since = self.in_the_way.setdefault(key, self.clock())
+            if self.clock() - since >= _LONG_S and await self._tell(
+                observed, _undone(observed, decision.status), error
+            ):
+                self._count(decision)
+            raise
         except (TreeringError, ApiError) as error:
             if await self._tell(observed, _undone(observed, decision.status), error):
                 self._count(decision)
@@ -109,7 +123,7 @@ class Reconciler:
 
     async def _tell(self, observed: Observed, status: Status, error: Exception) -> bool:
         """Put a trouble that a person must know of into the status; whether that was written."""
-        told = describe(error)
+        told = (Reason.NAME_TAKEN.value, str(error)) if isinstance(error, NotYetError) else describe(error)
         if told is None:
             return False
         generation = observed.resource["metadata"].get("generation", 0)
@@ -131,7 +145,7 @@ class Reconciler:
         return True
 
     def _count(self, decision: Decision) -> None:
-        if decision.ended:
+        if decision.ended or decision.gpu_seconds:
             self.metrics.ended(decision.ended, decision.gpu_seconds)
 
     def _failed(self, key: Key, error: Exception) -> None:

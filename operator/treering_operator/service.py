@@ -10,7 +10,6 @@ import asyncio
 import gc
 import logging
 import signal
-import time
 from collections.abc import Coroutine
 from importlib.metadata import version
 from typing import Any
@@ -30,7 +29,7 @@ from treering_operator.cluster.pod_progress import PodProgress
 from treering_operator.cluster.views import job_view, pod_view
 from treering_operator.cluster.watch import Sink, Watch, fill
 from treering_operator.handlers import Hooks, registry
-from treering_operator.health import Health, Pulse
+from treering_operator.health import Ear, Health, Pulse
 from treering_operator.metrics import Metrics, Sources
 from treering_operator.observe import Caches, Progress
 from treering_operator.queue import WorkQueue
@@ -43,6 +42,7 @@ log = logging.getLogger(__name__)
 _STOP_S = 15.0
 _END_S = 8.0
 _RETRY_S = 2.0
+_GATHER_S = 0.2
 
 
 class ServiceError(TreeringError):
@@ -72,10 +72,14 @@ class _Operator:
     def __init__(self, settings: Settings, way: Login, api: Api, reader: PodProgress) -> None:
         self._settings, self._login, self._api = settings, way, api
         self._queue: WorkQueue[Key] = WorkQueue()
-        again = self._queue.add
-        self._caches = Caches(LineCache(again), ChildCache(job_view, again), ChildCache(pod_view, again))
+        again = self._gather
+        self._caches = Caches(
+            LineCache(lambda key: self._queue.add(key, urgent=True), again),
+            ChildCache(job_view, again),
+            ChildCache(pod_view, again),
+        )
         self._synced, self._leads, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._lines_heard = time.monotonic()
+        self._ear = Ear(self._namespaces)
         sinks: tuple[tuple[Place, Sink], ...] = ((JOBS, self._caches.jobs), (PODS, self._caches.pods))
         self._watches = [
             Watch(api, place, namespace, LINE_LABEL, sink, settings.heartbeat_s)
@@ -109,7 +113,9 @@ class _Operator:
             raise ServiceError(
                 "--listen", f"{self._settings.listen} can't be listened on: {error}", "Choose a free address"
             ) from None
-        workers = [self._start(self._work(), f"worker {place}") for place in range(self._settings.workers)]
+        count = self._settings.workers
+        workers = [self._start(self._work(), f"worker {place}") for place in range(count)]
+        workers += [self._start(self._work(only_urgent=True), f"urgent worker {place}") for place in range(count)]
         parts = [self._start(watch.run(), f"watch of {watch.name}") for watch in self._watches]
         parts += [
             self._start(self._resync(), "resync"),
@@ -136,7 +142,7 @@ class _Operator:
             Pulse(watch.name, f"in {watch.namespace or 'all namespaces'}", lambda watch=watch: watch.heard)  # type: ignore[misc]
             for watch in self._watches
         ]
-        return (Pulse(LINES.plural, "by kopf", lambda: self._lines_heard), *watches)
+        return (*(self._ear.pulse(LINES.plural, namespace) for namespace in self._namespaces), *watches)
 
     def _sources(self) -> Sources:
         return Sources(
@@ -177,10 +183,7 @@ class _Operator:
         return self._start(kopf.run_tasks(tasks, ignored=ours), "kopf")
 
     def _log_in(self) -> kopf.AiohttpSession:
-        return kopf.AiohttpSession(server=self._login.server, aiohttp_session=self._login.session(self._hear_lines))
-
-    def _hear_lines(self) -> None:
-        self._lines_heard = time.monotonic()
+        return kopf.AiohttpSession(server=self._login.server, aiohttp_session=self._login.session(self._ear.hear))
 
     async def _resync(self) -> None:
         """List the lines at the start and ever again: finds what kopf was never told of, and looks at all of them."""
@@ -211,11 +214,15 @@ class _Operator:
         self._leads.set()
         await self._stopping.wait()
 
-    async def _work(self) -> None:
+    def _gather(self, key: Key) -> None:
+        """Look at a line in a moment: its Job, its pod and its status tend to change together."""
+        self._queue.add_after(key, _GATHER_S)
+
+    async def _work(self, *, only_urgent: bool = False) -> None:
         await self._leads.wait()
         while True:
             try:
-                key = await self._queue.get()
+                key = await self._queue.get(only_urgent=only_urgent)
             except asyncio.QueueEmpty:
                 return
             self._health.began(key)

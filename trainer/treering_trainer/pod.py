@@ -37,12 +37,19 @@ class Standing:
 
     mirror: Mirror | None = None
     store: StoreStatus | None = None
+    classes: tuple[str, ...] = ()
+    """Of the line's model; a mirror has no room for them."""
 
     def read(self, line: Line) -> tuple[Lineage, str | None]:
         """The lineage and its ETag."""
         lineage, etag = line.read()
-        self.mirror = Mirror.of(lineage)
+        self.see(lineage)
         return lineage, etag
+
+    def see(self, lineage: Lineage) -> None:
+        """This is how the line stands now."""
+        self.mirror = Mirror.of(lineage)
+        self.classes = () if lineage.current is None else lineage.current.classes
 
     def measure(self, line: Line, observer: Observer) -> None:
         """Find out what the store's conditions are worth."""
@@ -109,7 +116,7 @@ def roll_back_by(plan: RollbackPlan, line: Line, standing: Standing) -> ModelRef
     after = roll_back(lineage, plan.to)
     if lineage.current is None or lineage.current.round != plan.to:
         line.write(after, etag)
-        standing.mirror = Mirror.of(after)
+        standing.see(after)
     assert after.current is not None
     return after.current
 

@@ -69,11 +69,12 @@ class LineCache:
     """Lines as plain data, by namespace and name.
 
     Args:
-        changed: told the key of each line that came, changed or went.
+        asked: told the key of each line that a user made, changed or deleted.
+        changed: told the key of each line of which anything else changed, its status above all.
     """
 
-    def __init__(self, changed: Callable[[Key], None]) -> None:
-        self._changed = changed
+    def __init__(self, asked: Callable[[Key], None], changed: Callable[[Key], None]) -> None:
+        self._asked, self._changed = asked, changed
         self._versions = _Versions()
         self._lines: dict[Key, JSON] = {}
 
@@ -99,8 +100,11 @@ class LineCache:
         before = self._lines.get(key)
         if before is not None and before["metadata"]["uid"] != raw["metadata"]["uid"]:
             self._versions.forget(before["metadata"]["uid"])
-        self._lines[key] = _slim(raw)
-        self._changed(key)
+        after = self._lines[key] = _slim(raw)
+        if before is None or _wish(before) != _wish(after):
+            self._asked(key)
+        else:
+            self._changed(key)
 
     def drop(self, raw: JSON) -> None:
         """A line that is gone."""
@@ -108,7 +112,7 @@ class LineCache:
         held = self._lines.get(_key(raw))
         if held is not None and held["metadata"]["uid"] == raw["metadata"]["uid"]:
             del self._lines[_key(raw)]
-            self._changed(_key(raw))
+            self._asked(_key(raw))
 
     def keep(self, namespace: str, uids: AbstractSet[str], version: int) -> None:
         """Of the lines up to a version in a namespace (empty: everywhere), only these are there."""
@@ -185,6 +189,12 @@ class ChildCache(Generic[V]):
 
 def _key(raw: JSON) -> Key:
     return raw["metadata"]["namespace"], raw["metadata"]["name"]
+
+
+def _wish(raw: JSON) -> tuple[object, ...]:
+    """What a user says of a line: changes of it are acted upon at once."""
+    metadata = raw["metadata"]
+    return metadata["uid"], metadata.get("generation"), metadata.get("annotations"), metadata.get("deletionTimestamp")
 
 
 def _slim(raw: JSON) -> JSON:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ class Lease:
         while True:
             asked = time.monotonic()
             try:
-                mine = await asyncio.wait_for(self._take_or_renew(), DEADLINE_S / 2)
+                mine = await asyncio.wait_for(self._take_or_renew(), min(DEADLINE_S / 2, self._left_s()))
             except (ApiError, TimeoutError) as error:
                 log.warning("lease %s/%s: %s", self._namespace, self._name, str(error) or "no answer in time")
                 mine = False
@@ -65,9 +66,9 @@ class Lease:
                 if not self.held.is_set():
                     log.info("%s holds the lease %s/%s and acts", self._identity, self._namespace, self._name)
                     self.held.set()
-            elif self.held.is_set() and (self._is_anothers() or time.monotonic() - self._renewed > DEADLINE_S):
+            elif self.held.is_set() and (self._is_anothers() or self._left_s() <= 0):
                 raise LeaseLostError(f"the lease {self._namespace}/{self._name} was lost")
-            await asyncio.sleep(RETRY_S * random.uniform(0.8, 1.2))
+            await asyncio.sleep(min(RETRY_S * random.uniform(0.8, 1.2), max(0.0, self._left_s())))
 
     async def release(self) -> None:
         """Give it back if it is ours, so that another replica acts at once."""
@@ -97,6 +98,10 @@ class Lease:
         lease["spec"] = self._spec(lease.get("spec", {}))
         self._see(await self._api.replace(LEASES, self._namespace, self._name, lease))
         return True
+
+    def _left_s(self) -> float:
+        """Time left to renew it; without end where it is not held."""
+        return self._renewed + DEADLINE_S - time.monotonic() if self.held.is_set() else math.inf
 
     def _see(self, lease: JSON) -> None:
         spec = lease.get("spec", {})

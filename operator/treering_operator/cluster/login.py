@@ -37,11 +37,11 @@ class Login:
         """The API server's address, without a slash at the end."""
         return str(self._configuration.host).rstrip("/")
 
-    def session(self, heard: Callable[[], None] | None = None) -> aiohttp.ClientSession:
+    def session(self, heard: Callable[[str], None] | None = None) -> aiohttp.ClientSession:
         """A new session; its owner closes it.
 
         Args:
-            heard: called whenever something of a watch's answer arrives.
+            heard: called with the path that was asked, whenever something of its answer arrives.
         """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self._context),
@@ -110,11 +110,13 @@ async def _load(kubeconfig: str | None) -> Configuration:
     return configuration
 
 
-def _hearing(heard: Callable[[], None]) -> aiohttp.TraceConfig:
+def _hearing(heard: Callable[[str], None]) -> aiohttp.TraceConfig:
     tracing = aiohttp.TraceConfig()
 
-    async def hear(*_: object) -> None:
-        heard()
+    async def hear(
+        _: object, __: object, said: aiohttp.TraceResponseChunkReceivedParams | aiohttp.TraceRequestEndParams
+    ) -> None:
+        heard(said.url.path)
 
     tracing.on_response_chunk_received.append(hear)
     tracing.on_request_end.append(hear)

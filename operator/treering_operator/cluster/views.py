@@ -14,12 +14,14 @@ from treering_operator.cluster.api import JSON
 from treering_operator.observed import JobView, Kind, PodView, Termination
 from treering_operator.resources.names import (
     DIGEST_ANNOTATION,
+    DISCOVERED_ANNOTATION,
     GPUS_ANNOTATION,
     INCREMENTS_ANNOTATION,
     KIND_LABEL,
     LINE_LABEL,
     NUMBER_LABEL,
     QUEUE_LABEL,
+    STORE_ANNOTATION,
 )
 
 _KINDS = ("round", "rollback", "discovery")
@@ -60,6 +62,8 @@ def job_view(raw: JSON) -> JobView | None:
         created=_time(metadata["creationTimestamp"]),
         started=_maybe_time(status.get("startTime")),
         finished=_maybe_time(ended.get("lastTransitionTime")),
+        discovered=annotations.get(DISCOVERED_ANNOTATION) == "true",
+        store=sys.intern(annotations.get(STORE_ANNOTATION, "")),
     )
 
 

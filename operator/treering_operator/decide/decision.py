@@ -17,12 +17,14 @@ from treering_operator.decide.conditions import conditions
 from treering_operator.decide.discovery import Looking, look
 from treering_operator.decide.family import Family, family_of
 from treering_operator.decide.harvest import adopt, harvest
+from treering_operator.decide.moving import leave, settle_in
 from treering_operator.decide.planning import Next, plan_next
 from treering_operator.decide.progress import progress_fields
 from treering_operator.decide.reading import Line, read_line
 from treering_operator.decide.rounds import Handling, handle
 from treering_operator.decide.salvage import salvage
 from treering_operator.decide.settled import settled_fields
+from treering_operator.decide.spending import count_stopped
 from treering_operator.decide.standing import Scene, Standing, last_exit, stand
 from treering_operator.decide.wording import cut, moment
 from treering_operator.observed import Observed
@@ -40,28 +42,31 @@ def decide(observed: Observed, settings: Settings) -> Decision:
     if line.deleting:
         return Decision((), (), line.status)
     family = family_of(line, observed)
-    crop = harvest(line, family, line.status, observed.now)
+    status, farewell = leave(line, line.status)
+    crop = harvest(line, family, status, observed.now)
     looking = look(line, crop.status, family, observed.now)
-    status = _with_deliveries(crop.status, looking)
+    status = settle_in(line, _with_deliveries(crop.status, looking))
     status = status.model_copy(update=settled_fields(status, status.mirror or Mirror(), line.increments))
     next_ = plan_next(line, status, looking.due)
     handling = handle(line, status, family, next_, observed.now)
     status = _with_failure(_with_job(status, handling), next_, handling)
     status = _with_progress(status, handling, family, observed)
+    status, stopped_s = count_stopped(status, family, handling.actions, observed.now)
     standing = stand(Scene(line, status, family, next_, handling, observed.now))
-    told = (*crop.notices, *looking.notices, *_tell(line, family, next_, handling, standing))
+    told = (*farewell, *crop.notices, *looking.notices, *_tell(line, family, next_, handling, standing))
     return Decision(
         actions=(*looking.actions, *handling.actions, *sweep(line, family, status, observed.now)),
         notices=told,
         status=_write(line, status, standing, next_, observed.now),
         again=_again(observed, settings, looking, handling, standing),
         ended=crop.ended,
-        gpu_seconds=crop.gpu_seconds,
+        gpu_seconds=crop.gpu_seconds + stopped_s,
     )
 
 
 def _with_deliveries(status: Status, looking: Looking) -> Status:
-    status = status if looking.mirror is None else adopt(status, looking.mirror)
+    if looking.word is not None and looking.word.mirror is not None:
+        status = adopt(status, looking.word.mirror, looking.word)
     return status.model_copy(update={"discovery": looking.discovery})
 
 

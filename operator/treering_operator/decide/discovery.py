@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from treering_api import Discovered, Discovery, ExitCode, Increment, LookPlan, LookResult, Mirror, Spec, Status, seconds
+from treering_api import Discovered, Discovery, ExitCode, Increment, LookPlan, LookResult, Spec, Status, seconds
 from treering_operator.actions import Action, DeleteJob, EnsureJob, Notice
 from treering_operator.decide import notices
 from treering_operator.decide.deliveries import take_found, usable, words_of_waiting
@@ -31,7 +31,7 @@ class Looking:
     Args:
         discovery: for the status; None: the line does not look.
         due: deliveries to learn now, together.
-        mirror: a lineage that is newer than the status knows; None: none was seen.
+        word: of the look that saw a lineage that is newer than the status knows; None: none did.
         again: when to decide again, for its sake.
     """
 
@@ -39,7 +39,7 @@ class Looking:
     due: tuple[Increment, ...] = ()
     actions: tuple[Action, ...] = ()
     notices: tuple[Notice, ...] = ()
-    mirror: Mirror | None = None
+    word: LookResult | None = None
     again: datetime | None = None
 
 
@@ -76,14 +76,16 @@ def _take(
     result, why = _read_look(line.name, job, family.pods_of(job))
     if result is None:
         return replace(looking, discovery=after.model_copy(update={"failure": cut(why)}))
-    mirror = _newer_mirror(result, status)
+    is_news = _is_newer(result, status)
     if status.mirror is not None and result.mirror is not None and result.mirror.round < status.mirror.round:
         if before.looks == 0 or before.last_look is not None:  # it saw what was before; the next one begins later
             return replace(looking, discovery=after.model_copy(update={"last_look": None}))
-        mirror = result.mirror  # and saw the same: it is the store that was emptied, put back or exchanged
+        is_news = True  # and saw the same: it is the store that was emptied, put back or exchanged
     after, new = take_found(after, result, line.spec, job.finished or now)
     told = (notices.deliveries_found(line, job.number, *new),) if new[0] else ()
-    return replace(looking, discovery=after, notices=(*looking.notices, *told), mirror=mirror or looking.mirror)
+    return replace(
+        looking, discovery=after, notices=(*looking.notices, *told), word=result if is_news else looking.word
+    )
 
 
 def _read_look(line: str, job: JobView, pods: tuple[PodView, ...]) -> tuple[LookResult | None, str]:
@@ -103,10 +105,10 @@ def _read_look(line: str, job: JobView, pods: tuple[PodView, ...]) -> tuple[Look
     return None, why or job.message or f"the Job {job.name} ended without a word"
 
 
-def _newer_mirror(result: LookResult, status: Status) -> Mirror | None:
+def _is_newer(result: LookResult, status: Status) -> bool:
     """Only what is newer for certain: a look takes its time, and rounds go on meanwhile."""
     known = -1 if status.mirror is None else status.mirror.round
-    return result.mirror if result.mirror is not None and result.mirror.round > known else None
+    return result.mirror is not None and result.mirror.round > known
 
 
 def _go_on(looking: Looking, line: Line, family: Family, plan: LookPlan, now: datetime) -> Looking:

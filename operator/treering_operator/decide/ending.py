@@ -43,19 +43,23 @@ def read_ending(line: str, job: JobView, pods: tuple[PodView, ...], now: datetim
     finished = job.finished or now
     word = _last_word(line, pods)
     kind, reason, where, message = _judge(job, word)
-    held_s = sum(_run_time_s(pod, finished) * job.gpus for pod in pods)
     result = word[1]
     told_s = result.gpu_seconds if result and math.isfinite(result.gpu_seconds) else 0.0
     return Ending(
         kind=kind,
         job=job,
         result=result,
-        gpu_seconds=max(held_s, told_s),
+        gpu_seconds=max(held_s(job, pods, finished), told_s),
         finished=finished,
         reason=reason,
         where=where,
         message=message,
     )
+
+
+def held_s(job: JobView, pods: tuple[PodView, ...], until: datetime) -> float:
+    """For how long the pods of a Job held GPUs, in GPU seconds."""
+    return sum(_run_time_s(pod, until) * job.gpus for pod in pods)
 
 
 def is_unheard(job: JobView, pods: tuple[PodView, ...], now: datetime) -> bool:

@@ -11,6 +11,7 @@ from treering_api import (
     Discovery,
     ExitCode,
     Failure,
+    LookResult,
     Mirror,
     ModelStatus,
     Reason,
@@ -39,13 +40,13 @@ class Crop:
     Args:
         status: with their results in it.
         notices: what to tell about them.
-        ended: result of the last round among them; empty: none.
+        ended: results of the rounds among them, for the counters.
         gpu_seconds: GPU time that was not counted before.
     """
 
     status: Status
     notices: tuple[Notice, ...] = ()
-    ended: str = ""
+    ended: tuple[str, ...] = ()
     gpu_seconds: float = 0.0
 
 
@@ -57,15 +58,15 @@ def harvest(line: Line, family: Family, status: Status, now: datetime) -> Crop:
         if job.uid not in status.harvested:
             if is_unheard(job, family.pods_of(job), now):
                 break
-            crop = _take(line, crop, read_ending(line.name, job, family.pods_of(job), now))
+            crop = _take(line, crop, _uncounted(status, read_ending(line.name, job, family.pods_of(job), now)))
         there.append(job.uid)
     kept = tuple(there[-_REMEMBERED_JOBS:])
     return replace(crop, status=crop.status.model_copy(update={"harvested": kept}))
 
 
-def adopt(status: Status, mirror: Mirror) -> Status:
-    """The status of a line whose lineage stands so."""
-    update: dict[str, Any] = {"mirror": mirror, "unanswered": None, "model": _model(status, mirror, None)}
+def adopt(status: Status, mirror: Mirror, word: RoundResult | LookResult | None = None) -> Status:
+    """The status of a line whose lineage stands so; `word` is of the pod that said so, and may know its classes."""
+    update: dict[str, Any] = {"mirror": mirror, "unanswered": None, "model": _model(status, mirror, word)}
     update["map50"] = _score(mirror.model.map50) if mirror.model else None
     if mirror.discovered != (status.mirror.discovered if status.mirror else 0):
         update["discovery"] = look_again(status.discovery)
@@ -83,7 +84,15 @@ def look_again(discovery: Discovery | None) -> Discovery | None:
     return discovery.model_copy(update={"deliveries": doubted, "last_look": None, "looks": looks, "images": 0})
 
 
+def _uncounted(status: Status, ending: Ending) -> Ending:
+    """The ending without GPU time that was counted when the Job was stopped."""
+    counted_s = sum(item.gpu_seconds for item in status.stopped if item.uid == ending.job.uid)
+    return replace(ending, gpu_seconds=max(0.0, ending.gpu_seconds - counted_s)) if counted_s else ending
+
+
 def _take(line: Line, crop: Crop, ending: Ending) -> Crop:
+    if line.has_left(ending.job.store):
+        return _pay(crop, ending)
     if ending.kind == "settled":
         return _settle(line, crop, ending)
     if ending.kind == "outdated":
@@ -93,12 +102,17 @@ def _take(line: Line, crop: Crop, ending: Ending) -> Crop:
     return _count_silence(line, crop, ending)
 
 
+def _pay(crop: Crop, ending: Ending) -> Crop:
+    """It worked in a folder that the line left: what it says is of no use, but it cost what it cost."""
+    status = add_gpu_time(crop.status, ending.gpu_seconds)
+    return replace(crop, status=status, gpu_seconds=crop.gpu_seconds + ending.gpu_seconds)
+
+
 def _settle(line: Line, crop: Crop, ending: Ending) -> Crop:
     result = ending.result
     assert result is not None and result.mirror is not None, "settled means a result with a mirror"
     new = not any(item.round == ending.job.number and item.verdict != "failed" for item in crop.status.rounds)
-    status = adopt(crop.status, result.mirror)
-    status = status.model_copy(update={"failure": None, "model": _model(status, result.mirror, result)})
+    status = adopt(crop.status, result.mirror, result).model_copy(update={"failure": None})
     status, gpu_seconds = _write_round(status, ending, result)
     told = [notices.round_settled(line, ending, result)]
     if result.mirror.held is not None and result.verdict == "rejected":
@@ -108,7 +122,7 @@ def _settle(line: Line, crop: Crop, ending: Ending) -> Crop:
         crop,
         status=_closed(status, ending),
         notices=(*crop.notices, *told),
-        ended=result.verdict if counts else crop.ended,
+        ended=(*crop.ended, *([result.verdict] if counts else [])),
         gpu_seconds=crop.gpu_seconds + gpu_seconds,
     )
 
@@ -118,23 +132,26 @@ def _take_over(line: Line, crop: Crop, ending: Ending) -> Crop:
     mirror = ending.result.mirror if ending.result else None
     status, told = crop.status, crop.notices
     if mirror is not None and mirror != status.mirror:
-        status = adopt(status, mirror)
+        status = adopt(status, mirror, ending.result)
         told = (*told, notices.adopted(line, ending, mirror.round))
     status = status.model_copy(update={"failure": _failure(ending)})
-    return replace(crop, status=_closed(status, ending), notices=told)
+    status = add_gpu_time(status, ending.gpu_seconds)
+    return replace(
+        crop, status=_closed(status, ending), notices=told, gpu_seconds=crop.gpu_seconds + ending.gpu_seconds
+    )
 
 
 def _fail(line: Line, crop: Crop, ending: Ending) -> Crop:
     status = crop.status
     if ending.result is not None and ending.result.mirror is not None:
-        status = adopt(status, ending.result.mirror)
+        status = adopt(status, ending.result.mirror, ending.result)
     status = status.model_copy(update={"failure": _failure(ending)})
     status, gpu_seconds = _write_round(status, ending, ending.result)
     return replace(
         crop,
         status=_closed(status, ending),
         notices=(*crop.notices, notices.round_failed(line, ending)),
-        ended="failed" if ending.job.kind == "round" else crop.ended,
+        ended=(*crop.ended, *(["failed"] if ending.job.kind == "round" else [])),
         gpu_seconds=crop.gpu_seconds + gpu_seconds,
     )
 
@@ -168,7 +185,7 @@ def _failure(ending: Ending) -> Failure:
 def _write_round(status: Status, ending: Ending, result: RoundResult | None) -> tuple[Status, float]:
     """One entry for each round; a later Job of the same round adds its GPU time to it."""
     if ending.job.kind != "round":
-        return _add_gpu_time(status, ending.gpu_seconds), ending.gpu_seconds
+        return add_gpu_time(status, ending.gpu_seconds), ending.gpu_seconds
     number = ending.job.number
     before = next((item for item in status.rounds if item.round == number), None)
     gpu_seconds = _gpu_seconds(before, ending, result)
@@ -180,7 +197,7 @@ def _write_round(status: Status, ending: Ending, result: RoundResult | None) -> 
     update: dict[str, Any] = {"rounds": tuple(sorted(rounds, key=lambda item: item.round))}
     if number >= status.round:
         update |= _last_round(status, entry, result)
-    return _add_gpu_time(status.model_copy(update=update), added), added
+    return add_gpu_time(status.model_copy(update=update), added), added
 
 
 def _last_round(status: Status, entry: RoundStatus, result: RoundResult | None) -> dict[str, Any]:
@@ -239,7 +256,8 @@ def _entry(ending: Ending, result: RoundResult | None, gpu_seconds: float) -> Ro
     return entry
 
 
-def _add_gpu_time(status: Status, seconds: float) -> Status:
+def add_gpu_time(status: Status, seconds: float) -> Status:
+    """The status of a line that cost that much more."""
     total = round(status.gpu_seconds + seconds, 3)
     return status.model_copy(update={"gpu_seconds": total, "gpu_hours": gpu_hours(total)})
 
@@ -249,15 +267,17 @@ def gpu_hours(seconds: float) -> str:
     return f"{seconds / 3600:.2f}"[:16] if seconds else ""
 
 
-def _model(status: Status, mirror: Mirror, result: RoundResult | None) -> ModelStatus | None:
-    """The line's model; its classes as far as a result told them, which a mirror does not."""
+def _model(status: Status, mirror: Mirror, word: RoundResult | LookResult | None) -> ModelStatus | None:
+    """The line's model; its classes as far as a pod told them, which a mirror does not."""
     if mirror.model is None:
         return None
-    classes = status.model.classes if status.model and status.model.digest == mirror.model.digest else ()
-    if result is not None and result.verdict in ("published", "rolledBack") and result.classes:
-        classes = result.classes
+    known = status.model if status.model and status.model.digest == mirror.model.digest else None
+    classes, count = (known.classes, known.class_count) if known else ((), 0)
+    if word is not None and len(word.classes) >= len(classes):
+        classes, count = word.classes, max(count, word.class_count, len(word.classes))
     data = mirror.model.model_dump(by_alias=True, exclude={"attempt", "map50"})
-    return salvage(ModelStatus, {**data, "classes": classes, "map50": _score(mirror.model.map50)})
+    told = {"classes": classes, "class_count": count, "map50": _score(mirror.model.map50)}
+    return salvage(ModelStatus, data | told)
 
 
 def _score(value: float | None) -> float | None:

@@ -61,6 +61,12 @@ def adopted(line: Line, ending: Ending, round_: int) -> Notice:
     return _notice(False, "Adopted", text, line, ending.job.uid)
 
 
+def moved(line: Line, before: str) -> Notice:
+    """The line has another store now."""
+    text = f"The line moved from {before} to {line.store}: it goes on from what lies there"
+    return _notice(False, "Moved", text, line, str(line.generation))
+
+
 def interrupted(line: Line, job: JobView, pod: PodView, termination: Termination) -> Notice:
     """A pod ended and another one goes on."""
     text = f"A pod of round {job.number} ended and is replaced: {why_it_ended(termination, line.name)}"

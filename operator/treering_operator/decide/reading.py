@@ -40,6 +40,15 @@ class Line:
     error: BadSpecError | None
     status: Status
 
+    @property
+    def store(self) -> str:
+        """The line's folder; the last one that was known, while the spec can't be read."""
+        return self.spec.store.uri if self.spec is not None else self.status.mirror_store
+
+    def has_left(self, store: str) -> bool:
+        """Whether that is another folder than the line's; not where one of both is not known."""
+        return bool(store and self.store) and store.rstrip("/") != self.store.rstrip("/")
+
 
 def read_line(resource: Mapping[str, Any]) -> Line:
     """The line of a resource, whatever that contains."""
@@ -49,7 +58,7 @@ def read_line(resource: Mapping[str, Any]) -> Line:
     return Line(
         name=name if isinstance(name, str) else "",
         uid=str(metadata.get("uid") or ""),
-        generation=generation if isinstance(generation, int) and 0 <= generation <= 1_000_000_000 else 0,
+        generation=generation if type(generation) is int and 0 <= generation <= 1_000_000_000 else 0,
         deleting=bool(metadata.get("deletionTimestamp")),
         retry=_retry(_mapping(metadata.get("annotations")).get(RETRY_ANNOTATION)),
         increments=_increments(resource) if spec is None else spec.increments,

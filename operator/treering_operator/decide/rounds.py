@@ -45,7 +45,7 @@ class Handling:
 def handle(line: Line, status: Status, family: Family, next_: Next, now: datetime) -> Handling:
     """What to do about the Jobs that run, and about the one that is wanted."""
     alive = [job for job in family.going if not job.deleting]
-    fitting = [job for job in alive if _fits(job, status, family, next_)]
+    fitting = [job for job in alive if not line.has_left(job.store) and _fits(job, status, family, next_)]
     current = _choose(fitting, status, next_)
     stopped = tuple(_delete(job) for job in alive if job is not current)
     if current is not None:
@@ -86,7 +86,7 @@ def _fits(job: JobView, status: Status, family: Family, next_: Next) -> bool:
     runs = any(pod.running for pod in family.pods_of(job))
     if isinstance(step, RoundPlan) and job.digest != next_.digest and not _has_begun(job, status, family):
         return False
-    return (known or runs) and _is_next(job, status, step)
+    return (known or runs) and _is_next(job, step)
 
 
 def _has_begun(job: JobView, status: Status, family: Family) -> bool:
@@ -95,10 +95,9 @@ def _has_begun(job: JobView, status: Status, family: Family) -> bool:
     return worked or job.failed > 0 or (status.job == job.name and status.attempt > 0)
 
 
-def _is_next(job: JobView, status: Status, step: RoundPlan | Waiting | RollbackPlan) -> bool:
+def _is_next(job: JobView, step: RoundPlan | Waiting | RollbackPlan) -> bool:
     """Whether what a round learns is still what comes next; a round of discovered deliveries is let alone."""
-    found = {item.name for item in status.discovery.deliveries} if status.discovery else set()
-    if not job.increments or job.increments[0] in found:
+    if not job.increments or job.discovered:
         return True
     if isinstance(step, Waiting):
         return step.code in ("Suspended", "Held")

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 from treering_operator.resources.names import (
     DIGEST_ANNOTATION,
+    DISCOVERED_ANNOTATION,
     GPUS_ANNOTATION,
     INCREMENTS_ANNOTATION,
     KIND_LABEL,
     LINE_LABEL,
     LISTED_INCREMENTS,
     NUMBER_LABEL,
+    STORE_ANNOTATION,
 )
 from treering_operator.resources.work import Work
 
@@ -57,7 +59,12 @@ def work_labels(work: Work) -> dict[str, str]:
 def work_annotations(work: Work) -> dict[str, str]:
     """Annotations of one Job: what it is about, as the decisions read it back."""
     shown = ",".join(work.increments[:LISTED_INCREMENTS])
-    told = {DIGEST_ANNOTATION: work.digest, GPUS_ANNOTATION: str(work.gpus)}
+    told = {
+        DIGEST_ANNOTATION: work.digest,
+        GPUS_ANNOTATION: str(work.gpus),
+        STORE_ANNOTATION: work.spec.store.uri,
+    }
+    told |= {DISCOVERED_ANNOTATION: "true"} if work.is_discovered else {}
     return told | ({INCREMENTS_ANNOTATION: shown} if shown else {})
 
 

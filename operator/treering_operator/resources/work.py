@@ -82,6 +82,12 @@ class Work:
         return self.kind == "round"
 
     @property
+    def is_discovered(self) -> bool:
+        """Whether a round learns deliveries that the spec does not list."""
+        listed = {item.name for item in self.spec.increments}
+        return any(name not in listed for name in self.increments)
+
+    @property
     def nodes(self) -> int:
         """Pods that work together."""
         return self.spec.compute.nodes if self.is_round else 1

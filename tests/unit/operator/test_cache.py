@@ -10,7 +10,7 @@ CARDS: Key = ("default", "cards")
 
 def lines() -> tuple[LineCache, list[Key]]:
     changed: list[Key] = []
-    return LineCache(changed.append), changed
+    return LineCache(changed.append, changed.append), changed
 
 
 def jobs() -> tuple[ChildCache[JobView], list[Key]]:
@@ -101,3 +101,20 @@ def test_children__dropped_and_unlisted_ones_go() -> None:
     cache.keep("", set(), version=4)
     assert len(cache) == 0
     assert changed == [CARDS] * 4
+
+
+def test_lines__what_a_user_does_is_told_apart_from_a_status() -> None:
+    asked, changed = list[Key](), list[Key]()
+    lines = LineCache(asked.append, changed.append)
+    raw = line(version=1)
+    key = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+    lines.put(raw)
+    lines.put(line(version=2) | {"status": {"state": "Pending"}})
+    assert (asked, changed) == ([key], [key])
+    edited = line(version=3)
+    edited["metadata"]["generation"] = 2
+    lines.put(edited)
+    annotated = line(version=4)
+    annotated["metadata"] |= {"generation": 2, "annotations": {"treering.dev/retry": "now"}}
+    lines.put(annotated)
+    assert (asked, changed) == ([key, key, key], [key])

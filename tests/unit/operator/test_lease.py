@@ -114,3 +114,25 @@ def test_lease__that_cannot_be_renewed_is_lost_before_it_runs_out() -> None:
             await asyncio.wait_for(task, module.DURATION_S)
 
     asyncio.run(run())
+
+
+def test_lease__that_is_never_answered_is_lost_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(module, "RETRY_S", 0.3)
+
+    async def never(*_: object) -> dict[str, Any]:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits for so long")
+
+    async def run() -> float:
+        server = LeaseServer()
+        holder = replica(server, "a")
+        task = asyncio.create_task(holder.run())
+        await asyncio.wait_for(holder.held.wait(), 1)
+        monkeypatch.setattr(server, "get", never)
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(LeaseLostError):
+            await asyncio.wait_for(task, 5)
+        return asyncio.get_running_loop().time() - began_s
+
+    assert asyncio.run(run()) < 1.2

@@ -65,8 +65,8 @@ def test_metrics__a_line_without_a_status_is_pending() -> None:
 
 def test_metrics__counters_count_and_have_few_labels() -> None:
     metrics, read = exposed([])
-    metrics.ended("published", 30.0)
-    metrics.ended("something new", 5.0)
+    metrics.ended(("published",), 30.0)
+    metrics.ended(("something new",), 5.0)
     assert read()["treering_rounds_total", (("result", "published"),)] == 1
     assert read()["treering_gpu_seconds_total", ()] == 35
     assert len([key for key in read() if key[0] == "treering_rounds_total"]) == 3

@@ -101,3 +101,37 @@ def test_queue__closed_ends_every_worker() -> None:
         assert all(isinstance(end, asyncio.QueueEmpty) for end in ends)
 
     asyncio.run(run())
+
+
+def test_queue__what_is_urgent_comes_first() -> None:
+    async def run() -> None:
+        queue: WorkQueue[str] = WorkQueue()
+        for key in ("a", "b", "c"):
+            queue.add(key)
+        queue.add("c", urgent=True)
+        assert len(queue) == 3
+        assert [await queue.get() for _ in range(3)] == ["c", "a", "b"]
+        queue.add("a")
+        queue.add("b", urgent=True)
+        queue.done("a")
+        queue.done("b")
+        assert await queue.get() == "b"
+
+    asyncio.run(run())
+
+
+def test_queue__a_worker_kept_free_takes_urgent_keys_only() -> None:
+    async def run() -> None:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.add("a")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.get(only_urgent=True), 0.05)
+        free = asyncio.create_task(queue.get(only_urgent=True))
+        await asyncio.sleep(0)
+        queue.add("b", urgent=True)
+        assert await asyncio.wait_for(free, 1) == "b"
+        queue.close()
+        with pytest.raises(asyncio.QueueEmpty):
+            await queue.get(only_urgent=True)
+
+    asyncio.run(run())

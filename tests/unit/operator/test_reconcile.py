@@ -49,7 +49,8 @@ class Full(Api):
 def test_reconcile__of_a_job_whose_plan_is_refused_is_tried_again_and_told_once() -> None:
     async def run(api: Full) -> None:
         queue: WorkQueue[Key] = WorkQueue()
-        caches = Caches(LineCache(queue.add), ChildCache(job_view, queue.add), ChildCache(pod_view, queue.add))
+        children = ChildCache(job_view, queue.add), ChildCache(pod_view, queue.add)
+        caches = Caches(LineCache(queue.add, queue.add), *children)
         resource = line_resource()
         resource["metadata"]["resourceVersion"] = "1"
         caches.lines.put(resource)

@@ -29,6 +29,14 @@ def test_job_view__a_condition_on_the_way_is_no_end() -> None:
     assert view.outcome == ""
 
 
+def test_job_view__of_discovered_deliveries_and_its_store() -> None:
+    raw = job()
+    raw["metadata"]["annotations"] |= {"treering.dev/discovered": "true", "treering.dev/store": "s3://lines/cards"}
+    view, plain = job_view(raw), job_view(job())
+    assert view is not None and plain is not None
+    assert (view.discovered, view.store, plain.discovered, plain.store) == (True, "s3://lines/cards", False, "")
+
+
 @pytest.mark.parametrize("label", ["treering.dev/kind", "treering.dev/number"])
 def test_job_view__is_none_for_a_job_that_is_not_ours(label: str) -> None:
     foreign = job()

@@ -111,6 +111,18 @@ def test_look_result__deliveries_that_do_not_fit_are_counted() -> None:
     assert again.deliveries == seen[: len(again.deliveries)]
 
 
+def test_look_result__classes_go_before_deliveries() -> None:
+    seen = tuple(Delivery(name=f"{place:050d}", images=place, digest="ab") for place in range(20))
+    names = tuple(f"class number {place}" for place in range(1000))
+    result = LookResult(
+        exit_code=ExitCode.SUCCESS, line=LINE, number=2, deliveries=seen, classes=names, class_count=1000
+    )
+    again = LookResult.from_message(result.to_message())
+    assert (again.deliveries, again.class_count) == (seen, 1000)
+    assert again.classes == names[: len(again.classes)]
+    assert 0 < len(again.classes) < 1000
+
+
 @pytest.mark.parametrize("model", [RoundResult, LookResult])
 def test_from_message__fields_of_a_newer_trainer(model: type[RoundResult] | type[LookResult]) -> None:
     newer = '{"exitCode":0,"line":"cards","round":1,"number":1,"attempt":1,"carbon":{"grams":7},"mirror":{"odd":1}}'

@@ -53,6 +53,8 @@ class LastWord(Generic[R]):
             raise
         finally:
             self.add(mirror=self.standing.mirror)
+            if not self.outcome.class_count:
+                self.add(classes=self.standing.classes, class_count=len(self.standing.classes))
             if self._path is not None:
                 _leave(self.outcome.to_message(), self._path)
 

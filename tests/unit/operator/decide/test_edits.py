@@ -114,7 +114,7 @@ def test_edit__broken_spec_still_harvests_and_heals(edit: dict[str, Any], where:
     world.kill_pods(job)
     world.run(job.name)
     harvested = world.step()
-    assert (harvested.ended, harvested.status.mirror and harvested.status.mirror.round) == ("published", 2)
+    assert (harvested.ended, harvested.status.mirror and harvested.status.mirror.round) == (("published",), 2)
     assert world.quiet().status.state == "Stalled"
     world.resource["spec"] = good
     world.resource["metadata"]["generation"] += 1

@@ -28,7 +28,7 @@ def gate(on_reject: str) -> dict[str, Any]:
 def test_rejected__keep_goes_on_with_the_next() -> None:
     world = world_after("reject", evaluation=gate("keep"))
     decision = world.step()
-    assert (decision.ended, decision.status.skipped, decision.status.increment) == ("rejected", ("w47",), "w48")
+    assert (decision.ended, decision.status.skipped, decision.status.increment) == (("rejected",), ("w47",), "w48")
     assert "RoundRejected" in {notice.reason for notice in decision.notices}
 
 
@@ -65,7 +65,7 @@ def test_failed__stalls_until_something_changes(outcome: Any, reason: str, where
     world = world_after(outcome)
     decision = world.step()
     status = decision.status
-    assert (decision.actions, decision.ended, status.state) == ((), "failed", "Stalled")
+    assert (decision.actions, decision.ended, status.state) == ((), ("failed",), "Stalled")
     assert status.failure is not None
     assert (status.failure.reason, status.failure.where) == (reason, where)
     assert words in status.message and "treering.dev/retry" in status.message

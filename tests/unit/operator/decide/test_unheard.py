@@ -24,11 +24,11 @@ def ended_unheard(kind: str) -> tuple[World, PodView]:
 def test_unheard__round_is_harvested_when_its_pod_is_seen_to_have_ended() -> None:
     world, said = ended_unheard("round")
     decision = world.step()
-    assert (decision.actions, decision.ended, world.status().harvested) == ((), "", ())
+    assert (decision.actions, decision.ended, world.status().harvested) == ((), (), ())
     assert "Waiting for the last word of cards-r1" in world.status().message
     assert decision.again is not None
     world.pods[0] = said
-    assert world.step().ended == "published"
+    assert world.step().ended == ("published",)
 
 
 def test_unheard__round_of_a_pod_that_is_never_heard_is_asked_again() -> None:

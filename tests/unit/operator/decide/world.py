@@ -11,23 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from treering_api import (
-    BadSpecError,
-    Delivery,
-    ExitCode,
-    Lineage,
-    LookPlan,
-    LookResult,
-    Mirror,
-    ModelRef,
-    RollbackPlan,
-    RoundPlan,
-    RoundResult,
-    RoundSummary,
-    Status,
-    advance,
-    roll_back,
-)
+from tests.unit.operator.decide.pods import LINE as LINE
+from tests.unit.operator.decide.pods import Outcome, Pods
+from treering_api import ExitCode, Lineage, RollbackPlan, RoundPlan, Status
 from treering_operator.actions import Action, Decision, DeleteJob, EnsureJob, Plan, SetSuspend
 from treering_operator.decide import decide
 from treering_operator.observed import JobView, Observed, PodView, Termination
@@ -35,9 +21,7 @@ from treering_operator.settings import Settings
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="localhost/treering-trainer:test")
-LINE = "cards"
 UID = "line-uid"
-Outcome = Literal["publish", "reject", "bad data", "crash", "out of memory", "lost word", "nothing said"]
 
 
 def line_resource(**spec: Any) -> dict[str, Any]:
@@ -56,7 +40,7 @@ def line_resource(**spec: Any) -> dict[str, Any]:
 
 
 @dataclass
-class World:
+class World(Pods):
     """Everything around the operator; tests change it between two decisions."""
 
     resource: dict[str, Any] = field(default_factory=line_resource)
@@ -122,7 +106,7 @@ class World:
     def _act(self, action: Action | Status, decision: Decision) -> None:
         if isinstance(action, Status):
             self.resource["status"] = action.data()
-            self.ended += [decision.ended] if decision.ended else []
+            self.ended += decision.ended
         elif isinstance(action, EnsureJob):
             self._ensure(action)
         elif isinstance(action, SetSuspend):
@@ -160,6 +144,7 @@ class World:
             number=number, digest=plan.work_digest(), increments=names[:50], suspended=bool(queue), queue=queue,
             nodes=1, gpus=1 if kind == "round" else 0, active=0, failed=0, outcome="", reason="", message="",
             deleting=False, created=self.now, started=None, finished=None,
+            discovered=not set(names) <= {item.name for item in plan.spec.increments}, store=plan.spec.store.uri,
         )  # fmt: skip
 
     # What the cluster does
@@ -223,104 +208,6 @@ class World:
             if not (job.suspended or job.deleting):
                 self.run(job.name, outcome)
 
-    # What pods do
-
-    def work(self, plan: Plan, outcome: Outcome) -> tuple[int, str]:
-        if isinstance(plan, LookPlan):
-            return self._look(plan, outcome)
-        if outcome in ("crash", "out of memory"):
-            return int(ExitCode.RESUMABLE), self._failed(plan, ExitCode.RESUMABLE, "the disk is full")
-        if outcome == "nothing said":
-            return 0, ""
-        return self._go_back(plan) if isinstance(plan, RollbackPlan) else self._learn(plan, outcome)
-
-    def _learn(self, plan: RoundPlan, outcome: Outcome) -> tuple[int, str]:
-        names = tuple(item.name for item in plan.increments)
-        done = next((item for item in self.lineage.rounds if item.round == plan.round), None)
-        if done is not None and done.increments == names:
-            return self._said(done)
-        settled = {item.increment.name for item in self.lineage.settled}
-        base = self.lineage.current.digest if self.lineage.current else plan.spec.model.base
-        planned = plan.base if isinstance(plan.base, str) else plan.base.digest
-        if plan.round != self.lineage.round + 1 or base != planned or settled & set(names):
-            return 6, self._failed(plan, ExitCode.OUTDATED, f"the line's last round is {self.lineage.round}")
-        if outcome == "bad data":
-            return 3, self._failed(plan, ExitCode.BAD_DATA, "3 labels are broken. Mend them", f"{names[0]}/labels")
-        summary = self._summary(plan, published=outcome != "reject")
-        self.lineage = advance(self.lineage, plan, summary, {})
-        self.published += names if outcome != "reject" else ()
-        return self._said(summary)
-
-    def _summary(self, plan: RoundPlan, *, published: bool) -> RoundSummary:
-        uri = f"{plan.spec.store.uri}/rounds/{plan.round}"
-        model = ModelRef(
-            round=plan.round, attempt=1, uri=uri, digest=f"{plan.round:064x}", classes=("ace", "king"), map50=0.9
-        )
-        return RoundSummary(
-            round=plan.round,
-            attempt=1,
-            parent=plan.parent,
-            increments=tuple(item.name for item in plan.increments),
-            strategy="full" if plan.strategy == "full" else "incremental",
-            reason="few new classes",
-            verdict="published" if published else "rejected",
-            sentence="nothing was lost" if published else "ace lost 9 points",
-            map50=0.9,
-            forgetting=0.01,
-            gpu_seconds=100.0,
-            started="2026-11-24T00:00:00Z",
-            finished="2026-11-24T01:00:00Z",
-            uri=uri,
-            model=model if published else None,
-        )
-
-    def _said(self, summary: RoundSummary) -> tuple[int, str]:
-        code = ExitCode.SUCCESS if summary.verdict == "published" else ExitCode.REJECTED
-        result = RoundResult(
-            exit_code=code, line=LINE, round=summary.round, attempt=1, increments=summary.increments,
-            verdict=summary.verdict, strategy=summary.strategy, strategy_reason=summary.reason,
-            message=summary.sentence, map50=summary.map50, forgetting=summary.forgetting, gpu_seconds=100.0,
-            uri=summary.uri, classes=("ace", "king"), class_count=2, started=summary.started,
-            finished=summary.finished, mirror=Mirror.of(self.lineage),
-        )  # fmt: skip
-        return int(code), result.to_message()
-
-    def _failed(self, plan: RoundPlan | RollbackPlan, code: ExitCode, message: str, where: str = "") -> str:
-        number = plan.round if isinstance(plan, RoundPlan) else plan.to
-        outdated = code == ExitCode.OUTDATED
-        return RoundResult(
-            exit_code=code, line=LINE, round=number, attempt=1, where=where, message=message,
-            mirror=Mirror.of(self.lineage) if outdated else None,
-        ).to_message()  # fmt: skip
-
-    def _go_back(self, plan: RollbackPlan) -> tuple[int, str]:
-        try:
-            if self.lineage.current is None or self.lineage.current.round != plan.to:
-                self.lineage = roll_back(self.lineage, plan.to)
-        except BadSpecError as error:
-            return 2, self._failed(plan, ExitCode.BAD_SPEC, f"{error.found}. {error.mend}", error.where)
-        settled = {item.increment.name for item in self.lineage.settled}
-        self.published = [name for name in self.published if name in settled]
-        result = RoundResult(
-            exit_code=ExitCode.SUCCESS, line=LINE, round=plan.to, attempt=0, verdict="rolledBack",
-            message=f"round {plan.to} is current", mirror=Mirror.of(self.lineage),
-        )  # fmt: skip
-        return 0, result.to_message()
-
-    def _look(self, plan: LookPlan, outcome: Outcome) -> tuple[int, str]:
-        code = ExitCode.STORE if outcome in ("crash", "bad data", "out of memory") else ExitCode.SUCCESS
-        settled = {item.increment.name for item in self.lineage.settled}
-        seen = tuple(
-            Delivery(name=name, images=images, digest=f"{version:x}")
-            for name, (images, version) in sorted(self.folder.items())
-            if name not in settled
-        )
-        result = LookResult(
-            exit_code=code, line=LINE, number=plan.number, deliveries=() if code else seen,
-            message="no answer" if code else "", mirror=None if code else Mirror.of(self.lineage),
-        )  # fmt: skip
-        return int(code), result.to_message()
-
     # What people do
 
     def edit(self, **spec: Any) -> None:
@@ -352,3 +239,15 @@ class World:
                 return decision
             self.run_all()
         raise AssertionError(f"no end after {limit} rounds: {decision}")
+
+
+def begun(**spec: Any) -> tuple[World, JobView]:
+    """A world whose first round has a Job."""
+    world = World(line_resource(**spec))
+    world.step()
+    return world, world.going()[0]
+
+
+def condition(status: Status, kind: str) -> tuple[str, str]:
+    (found,) = (item for item in status.conditions if item.type == kind)
+    return found.status, found.reason
