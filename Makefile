@@ -31,8 +31,9 @@ cluster-tools:
 demo: $(READY)  ## grow a small line, 0-4 then 5-7 then 8-9, from handwritten digits (CPU, minutes)
 	@$(BIN)/python examples/digits/demo.py $(ARGS)
 
+# All of them share two processes, each with servers of its own, file by file in this order: the long ones stand first.
 test: $(READY) system cluster-tools  ## run the tests (some of them: make test ARGS='tests/unit -k gate')
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder)
 
 e2e: $(READY)  ## the chart, the images and a line on a real node of its own, as root (the README says how long it takes)
 	@scripts/e2e.sh $(ARGS)

@@ -16,8 +16,9 @@ from tests.plugins.api_proxy import ApiProxy, Cut
 from tests.plugins.operators import Starter
 
 INCREMENTS = ("first", "second")
-LONGEST = 30
-"""More writes than a life of two rounds has; the test says how many it had."""
+WRITES = 15
+"""So many writes has a life of two rounds, give or take `VARIATION`: two changes may fall into one status write."""
+VARIATION = 2
 TIMES = {"lastTransitionTime", "startTime", "completionTime", "updated", "time", "found"}
 
 
@@ -84,18 +85,16 @@ def test_life__without_a_cut(world: World, operators: Starter, api_proxy: ApiPro
     uncut["writes"] = len(api_proxy.writes)
     uncut["end"] = end_state(world)
     assert uncut["end"]["learned"] == INCREMENTS
-    assert 8 <= uncut["writes"] <= LONGEST, api_proxy.writes
+    assert abs(uncut["writes"] - WRITES) <= VARIATION, f"set WRITES to what a life has now: {api_proxy.writes}"
 
 
 @pytest.mark.parametrize("how", ["refused", "answer lost"])
-@pytest.mark.parametrize("write", range(1, LONGEST + 1))
+@pytest.mark.parametrize("write", range(1, WRITES + 1))
 def test_life__cut_at_a_write_ends_the_same(
     world: World, operators: Starter, api_proxy: ApiProxy, uncut: dict[str, Any], write: int, how: Cut
 ) -> None:
     if "end" not in uncut:
         pytest.fail("run the whole file: the first test says how the uncut life ends")
-    if write > uncut["writes"]:
-        pytest.skip(f"the life has {uncut['writes']} writes")
     came = live(world, operators, api_proxy, (write, how))
-    assert came or write >= uncut["writes"] - 3, "a life has about as many writes each time"
+    assert came or write >= WRITES - VARIATION, "a life has about as many writes each time"
     assert end_state(world) == uncut["end"]

@@ -41,10 +41,12 @@ class Trainer:
 
     Args:
         rejected: increments whose rounds the gate rejects.
+        unreadable: increments whose delivery has a label that can't be read.
         deliveries: what a look finds, by line.
     """
 
     rejected: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     deliveries: dict[str, tuple[Delivery, ...]] = field(default_factory=dict)
     lineages: dict[str, Lineage] = field(default_factory=dict)
     attempts: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -71,6 +73,9 @@ class Trainer:
             if not _fits(plan, lineage):
                 return _outdated(plan, lineage)
             attempt = self.attempts[plan.line, plan.round] = self.attempts.get((plan.line, plan.round), 0) + 1
+            bad = next((increment for increment in plan.increments if increment.name in self.unreadable), None)
+            if bad is not None:
+                return _bad_data(plan, attempt, f"{bad.uri}/labels/7.txt", lineage)
             done = self._train(plan, attempt)
             self.lineages[plan.line] = advance(lineage, plan, done, dict.fromkeys(names, 100))
         return _result(plan, done, self.lineage(plan.line))
@@ -200,6 +205,19 @@ def _outdated(plan: RoundPlan, lineage: Lineage) -> RoundResult:
         round=plan.round,
         attempt=0,
         message="the line stands otherwise",
+        mirror=Mirror.of(lineage),
+    )
+
+
+def _bad_data(plan: RoundPlan, attempt: int, where: str, lineage: Lineage) -> RoundResult:
+    return RoundResult(
+        exit_code=ExitCode.BAD_DATA,
+        line=plan.line,
+        round=plan.round,
+        attempt=attempt,
+        stage="verify",
+        where=where,
+        message="line 3 has four numbers. A box has a class and four numbers",
         mirror=Mirror.of(lineage),
     )
 

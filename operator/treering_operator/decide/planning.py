@@ -19,6 +19,7 @@ from treering_api import (
 )
 from treering_operator.decide.reading import Line
 from treering_operator.decide.settled import lineage_of
+from treering_operator.decide.wording import counted
 from treering_operator.resources.names import rollback_job, round_job
 
 
@@ -65,7 +66,15 @@ def plan_next(line: Line, status: Status, due: tuple[Increment, ...]) -> Next:
         return Next(
             plan, rollback_job(line.name, plan, mirror), plan.work_digest(), outstanding=_count(line, lineage, due)
         )
-    return Next(step, outstanding=_count(line, lineage, due))
+    return Next(_with_found(step, mirror), outstanding=_count(line, lineage, due))
+
+
+def _with_found(step: Waiting, mirror: Mirror) -> Waiting:
+    """The same, told with the deliveries of discover that are settled: the lineage from a mirror lacks them."""
+    found = f"{counted(mirror.discovered, 'delivery')} found and dealt with"
+    if mirror.discovered and step.code == "NothingDelivered":
+        return Waiting(f"up to date: {found}")
+    return Waiting(f"{step.reason}; {found}") if mirror.discovered and step.code == "UpToDate" else step
 
 
 def _lineage(line: Line, status: Status, mirror: Mirror, due: tuple[Increment, ...]) -> Lineage:

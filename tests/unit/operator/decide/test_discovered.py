@@ -58,3 +58,17 @@ def test_discovered__round_goes_on(change: Any) -> None:
     world.step()
     assert world.published == ["m1"]
     assert world.status().rounds[-1].increments == ("m1",)
+
+
+def test_discovered__line_that_learned_them_is_up_to_date_and_says_so() -> None:
+    world, job = learning()
+    world.end_pod(world.pods[-1], *world.work(world.plans[job.name], "publish"))
+    world.end_job(job.name, "Complete")
+    world.quiet()
+    for look in world.going("discovery"):
+        world.run(look.name)
+    status = world.quiet().status
+    assert (status.state, status.message) == ("UpToDate", "Up to date: 1 delivery found and dealt with.")
+    world.edit(increments=[{"name": "w47", "uri": "s3://deliveries/w47"}])
+    status = world.grow().status
+    assert status.message == "Up to date: 1 increment learned; 1 delivery found and dealt with."
