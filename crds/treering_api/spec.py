@@ -18,18 +18,35 @@ from treering_api.deliveries import Discover, Increment
 from treering_api.evaluation import Evaluation, Gate, Holdout, Verification
 from treering_api.fields import MAX_INCREMENTS, Block, Bool, Duration, Int, Keyed, Name
 from treering_api.model import CertificateAuthority, Donor, Model, StoreSpec
-from treering_api.policies import Freeze, Policies, PseudoLabels, Replay
+from treering_api.policies import (
+    BatchNorm,
+    ClassBalance,
+    Distill,
+    Ewc,
+    Freeze,
+    Policies,
+    PseudoLabels,
+    Replay,
+    Teacher,
+    Unfreeze,
+    UnfreezeStage,
+    WeightMerge,
+)
 from treering_api.rules import Apart, Count, Filled, Given, Rule
 from treering_api.training import Export, Training
 
 __all__ = [
+    "BatchNorm",
     "CacheVolume",
     "CertificateAuthority",
+    "ClassBalance",
     "Compute",
     "Discover",
+    "Distill",
     "Donor",
     "EnvironmentVariable",
     "Evaluation",
+    "Ewc",
     "Export",
     "Freeze",
     "Gate",
@@ -42,10 +59,14 @@ __all__ = [
     "Resources",
     "Spec",
     "StoreSpec",
+    "Teacher",
     "Toleration",
     "Training",
+    "Unfreeze",
+    "UnfreezeStage",
     "Verification",
     "Volume",
+    "WeightMerge",
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from treering_api import PseudoLabels
 from treering_trainer.dataset import Sample
@@ -32,6 +33,10 @@ class Scripted:
 
     def embed(self, samples: Sequence[Sample]) -> np.ndarray:
         raise AssertionError("labelling needs no embeddings")
+
+    @property
+    def network(self) -> torch.nn.Module:
+        raise AssertionError("labelling needs no network")
 
 
 def sample(name: str, *boxes: tuple[float, ...]) -> Sample:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from treering_api import Replay
 from treering_trainer.dataset import Sample
@@ -84,6 +85,10 @@ class Embedder:
     def embed(self, samples: Sequence[Sample]) -> np.ndarray:
         self.asked += 1
         return np.eye(len(samples))
+
+    @property
+    def network(self) -> torch.nn.Module:
+        raise AssertionError("choosing needs no network")
 
 
 @pytest.mark.parametrize(("selection", "asked"), [("classBalanced", 0), ("random", 0), ("herding", 1), ("kmeans", 1)])

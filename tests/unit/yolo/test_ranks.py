@@ -82,7 +82,7 @@ def train_in_ranks(
     assert said == (["ended"] if stop_rank is None else ["stopped by SIGTERM"]) * count
     recipe, model = recipe_of(case, folder, pictures), tiny_model(architecture=case.architecture)
     assert has_ended(recipe, model) == (stop_rank is None)
-    return train(recipe, model, None) if stop_rank is None else Trained(model, (), 0, False, 0, 0, 0, 0)
+    return train(recipe, model, None) if stop_rank is None else Trained(model, (), 0, False, 0, 0, 0, 0, {})
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 import torch
 
-from tests.plugins.tiny_training import make_recipe, make_samples, make_settings, tensors_of, tiny_model
+from tests.plugins.tiny_training import (
+    IMAGE_SIZE,
+    make_recipe,
+    make_samples,
+    make_settings,
+    tensors_of,
+    tiny_model,
+)
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.order import Mix
 from treering_trainer.policies.interface import Policy, Situation
 from treering_trainer.yolo.losses import PolicyLoss
 from treering_trainer.yolo.parts import class_branches, last_convolution
+from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.training import train
 
 SITUATION = Situation("incremental", 0, ("a", "b", "c"))
@@ -141,14 +149,22 @@ def test_train__a_batch_that_fitted_before(tmp_path: Path) -> None:
         train(recipe, tiny_model(), None)
 
 
-def test_policy_loss__adds_a_term_whose_gradient_arrives() -> None:
-    scores = torch.full((2, 3, 5), 0.5, requires_grad=True)
-    batch = {"img": torch.zeros(2, 3, 8, 8)}
+class Criterion:
+    """Stands for ultralytics': three classes, and a loss that is the sum of all scores, and 1."""
 
-    def criterion(predictions: Any, _: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    nc, bce = 3, None
+
+    def __call__(self, predictions: Any, _: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         return torch.stack([predictions["scores"].sum(), torch.tensor(1.0)]), {"cls_loss": torch.tensor(2.0)}
 
-    loss, items = PolicyLoss(criterion, [QuietScores(3.0)])({"scores": scores}, batch)
+
+def test_policy_loss__adds_a_term_whose_gradient_arrives() -> None:
+    scores = torch.full((2, 3, 5), 0.5, requires_grad=True)
+    batch = {"img": torch.zeros(2, 3, 8, 8), "cls": torch.zeros(0, 1)}
+
+    loss, items = PolicyLoss(Criterion(), [QuietScores(3.0)], tiny_model(), YoloToolbox(IMAGE_SIZE, "cpu"))(
+        {"scores": scores}, batch
+    )
     term = 3.0 * scores.sigmoid().mean()
     assert torch.allclose(loss, scores.sum() + 1.0 + 2 * term)
     assert list(items) == ["cls_loss", "quiet"]

@@ -5,7 +5,7 @@ Built by `read`, compared by `compare`, written by `write`; policies, memory and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +31,7 @@ class Sample:
         width: pixels, as shown, which is after the EXIF orientation; so is `height`.
         sha256: hex digest of the file's bytes.
         phash: perceptual hash, 64 bits; pictures that look alike differ in few of them.
+        ignored: shape (n, 5), as `boxes`: inside each, nothing is learned about whether the class is there or not.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Sample:
     height: int
     sha256: str
     phash: int
+    ignored: Boxes = field(default_factory=lambda: no_boxes())
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,8 @@ class Recipe:
         device: as torch names it, `cpu` or `cuda:0`.
         folder: where checkpoints go; a training found there goes on.
         policies: in the order they act.
+        repeats: how often each image is shown in an epoch, new ones first, then memory; empty: once.
+        val: the increments' val sets, class indices into `names`; for policies that measure.
     """
 
     names: tuple[str, ...]
@@ -49,3 +51,5 @@ class Recipe:
     policies: tuple[Policy, ...]
     listener: Listener
     stop: StopRequest
+    repeats: tuple[float, ...] = ()
+    val: tuple[Sample, ...] = ()

@@ -4,11 +4,12 @@ A policy is a named optional block of `spec.policies`. The engine orders the act
 them at the points drawn here; a policy overrides the methods it needs and never meets another policy or ultralytics.
 
     prepare    compose(data) ──────────────► data: memory mixed in, labels added
-    train      frozen(model) → build(model)            before the optimizer exists
+    train      frozen(model) → build(model) → phases(model)   before the optimizer exists
                for every epoch: epoch_start(model, epoch)
-                   for every batch: train_mode(model) · losses(batch, predictions)
+                   for every batch: train_mode(model) · class_weights(batch, ...) · losses(batch, predictions)
                                 epoch_end(model, epoch)
-               finish(model)                            on the weights that will be evaluated
+               finish(model, shown)                     on the weights that will be evaluated
+               keep(model) ────────────► tensors that the next round's `situation.kept` has
     export     remember(candidates) ───────► memory of the next round
                relabel(items) ─────────────► the same items with more labels
     resume     state_dict() / load_state_dict(), once per epoch, beside the model's own state
@@ -16,7 +17,7 @@ them at the points drawn here; a policy overrides the methods it needs and never
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -48,6 +49,89 @@ class Detector(Protocol):
     def embed(self, samples: Sequence[Sample]) -> Boxes:
         """(samples, features): one global descriptor per image, from the end of the backbone."""
 
+    @property
+    def network(self) -> nn.Module:
+        """The network itself, in evaluation mode on its device."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """What one branch of a head says of every anchor of every image, before any decision.
+
+    Args:
+        scores: (images, classes, anchors) logits.
+        sides: (images, 4, bins, anchors) logits of the distances from the anchor to left, top, right, bottom; where the
+            head has no distributions (`reg_max` 1) one bin, the distance itself in strides.
+        anchors: (anchors, 2) centre x, y as shares of the network's input.
+        strides: (anchors,) pixels.
+    """
+
+    scores: torch.Tensor
+    sides: torch.Tensor
+    anchors: torch.Tensor
+    strides: torch.Tensor
+
+
+class Toolbox(Protocol):
+    """What a policy may ask of the machinery around models: the facade around ultralytics implements it."""
+
+    def dense(self, model: nn.Module, predictions: Any) -> tuple[Dense, ...]:
+        """What the output of `model` says, from training or evaluation mode; one entry per branch of the head."""
+
+    def parts(self, model: nn.Module) -> Mapping[str, tuple[str, ...]]:
+        """Layers of `backbone`, `neck` and `head`, as indices (`"4"`) below the model's list of layers, in order."""
+
+    def class_parameters(self, model: nn.Module) -> tuple[str, ...]:
+        """Names of the parameters whose first dimension counts classes."""
+
+    def batches(
+        self, samples: Sequence[Sample], names: Sequence[str], *, batch: int
+    ) -> Iterator[tuple[torch.Tensor, Mapping[str, Any]]]:
+        """Images as they are, (n, 3, height, width) in 0..1 on the device, each with what `loss` wants to know."""
+
+    def loss(self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
+        """The whole detection loss, mean per image, of a model in the mode that it is in; a scalar with gradients."""
+
+    def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
+        """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
+
+    def detector(self, model: nn.Module) -> Detector:
+        """A detector with a copy of `model` as it is now."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a training with settings of its own.
+
+    Args:
+        until: share of the epochs at which it ends, above 0, at most 1; the last one's is 1.
+        frozen: layers that do not learn in it, as `Policy.frozen` gives them.
+        learning_rate_factor: times the schedule's learning rate.
+        batch_factor: times the round's batch.
+        weight_decay_factor: times the round's weight decay.
+    """
+
+    until: float
+    frozen: tuple[str, ...] = ()
+    learning_rate_factor: float = 1.0
+    batch_factor: int = 1
+    weight_decay_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a training showed: class indices into the round's names.
+
+    Args:
+        new: the round's own images.
+        memory: remembered ones.
+        val: the increments' val sets, the round's and earlier ones'; never trained on.
+    """
+
+    new: tuple[Sample, ...]
+    memory: tuple[Sample, ...] = ()
+    val: tuple[Sample, ...] = ()
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -59,6 +143,7 @@ class TrainingData:
         new_classes_known: per new image, the classes its labels speak of (a delivery is labelled for its own classes).
         memory: remembered images mixed in beside them.
         batch_share: share of memory images in every batch, 0..1; None where they fall as they may.
+        repeats: how often each image is shown in an epoch, new ones first, then memory, at least 0; empty: once.
     """
 
     names: tuple[str, ...]
@@ -66,6 +151,7 @@ class TrainingData:
     new_classes_known: tuple[frozenset[str], ...]
     memory: tuple[Sample, ...] = ()
     batch_share: float | None = None
+    repeats: tuple[float, ...] = ()
     merged_images: int = 0
     pseudo_labels: Mapping[str, int] = field(default_factory=dict)
 
@@ -81,6 +167,9 @@ class Situation:
         teacher: the published model, None in a line's first round.
         memory: what the line remembers; empty in a line's first round.
         memory_samples: the same with its images on this machine, class indices into `names`.
+        teachers: further models by the URI in the spec; empty where they are not needed (any more).
+        kept: by policy, what it kept in the round that made the published model.
+        toolbox: the machinery around models; None where only data is looked at.
     """
 
     strategy: str
@@ -90,6 +179,9 @@ class Situation:
     teacher: Detector | None = None
     memory: Memory = field(default_factory=Memory)
     memory_samples: tuple[Sample, ...] = ()
+    teachers: Mapping[str, Detector] = field(default_factory=dict)
+    kept: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
+    toolbox: Toolbox | None = None
 
     @property
     def incremental(self) -> bool:
@@ -123,6 +215,8 @@ class Policy:
     """Policies that can't be active together with this one, and why, in words."""
     adds_loss: ClassVar[bool] = False
     """Whether `losses` is to be called for every batch."""
+    weighs_classes: ClassVar[bool] = False
+    """Whether `class_weights` is to be called for every batch."""
 
     def __init__(self, situation: Situation) -> None:
         self.situation = situation
@@ -139,6 +233,11 @@ class Policy:
     def build(self, model: nn.Module) -> None:
         """Change the model before the optimizer is made."""
 
+    def phases(self, model: nn.Module) -> tuple[Phase, ...]:
+        """Stretches of the training with settings of their own; empty where this policy has no say in it."""
+        del model
+        return ()
+
     def train_mode(self, model: nn.Module) -> None:
         """Called whenever the model was set to train mode."""
 
@@ -153,8 +252,26 @@ class Policy:
         del batch, predictions
         return {}
 
-    def finish(self, model: nn.Module) -> None:
-        """Change the trained weights before they are evaluated."""
+    def class_weights(
+        self, batch: Mapping[str, Any], logits: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Weights of the class loss's elements, multiplied with those of other policies; None: all 1.
+
+        Args:
+            logits: (images, anchors, classes), detached.
+            targets: the same shape, 0..1: 0 for background.
+        """
+        del batch, logits, targets
+        return None
+
+    def finish(self, model: nn.Module, shown: Shown) -> None:
+        """Change the trained weights before they are evaluated; the model is in evaluation mode."""
+        del model, shown
+
+    def keep(self, model: nn.Module, shown: Shown) -> Mapping[str, torch.Tensor]:
+        """Tensors by name that the next round is to have, published beside the model; after `finish`."""
+        del model, shown
+        return {}
 
     def remember(self, keepsakes: Keepsakes, student: Detector) -> tuple[MemoryItem, ...] | None:
         """The memory of the next round, or None where this policy has no say in it."""

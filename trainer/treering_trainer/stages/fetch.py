@@ -22,6 +22,7 @@ from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
 from treering_trainer.progress import Message
 from treering_trainer.records import AnalyseRecord, FetchRecord
+from treering_trainer.stages.keeping import KEPT
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import (
     NoStoreError,
@@ -41,7 +42,8 @@ MEMORY = "memory.json"
 VAL = "val.json"
 LEARNED = "learned.json"
 _STAMPS, _HISTORY_STAMPS = "fetched.json", "history-fetched.json"
-MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED)
+MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED, KEPT)
+_OPTIONAL = (LEARNED, KEPT)  # older rounds have no list of what was learned; not every policy keeps something
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _fetch_published(bench: Workbench, names: tuple[str, ...] = MODEL_FILES) -> 
     store, what = bench.line.model_folder(base), f"model of round {base.round}"
     with _belonging(what):
         manifest = read_manifest(store, MANIFEST, sha256=base.digest)
-    names = tuple(name for name in names if name != LEARNED or name in manifest.files)  # older rounds have none
+    names = tuple(name for name in names if name not in _OPTIONAL or name in manifest.files)
     pulled = _pull(bench, store, {name: folder / name for name in names}, what)
     for name in names:
         _ensure(store, name, folder / name, manifest.files[name].sha256)

@@ -11,6 +11,7 @@ from treering_trainer.stages.fetch import base_path, current_folder
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.head import grow_head
+from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import from_scratch, load_foreign, load_model, load_official
 
@@ -49,6 +50,12 @@ def candidate_folder(bench: Workbench) -> Path:
 def candidate_detector(bench: Workbench) -> YoloDetector:
     """The candidate, ready to detect."""
     return make_detector(bench, load_model(candidate_folder(bench)))
+
+
+def toolbox(bench: Workbench) -> YoloToolbox:
+    """The machinery around models, for policies."""
+    workers = 0 if bench.device == "cpu" else min(bench.threads, 4)
+    return YoloToolbox(bench.plan.spec.model.image_size, bench.device, workers=workers)
 
 
 def make_detector(bench: Workbench, model: DetectionModel) -> YoloDetector:

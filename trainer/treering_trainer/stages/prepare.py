@@ -17,7 +17,8 @@ from treering_trainer.records import AnalyseRecord, PrepareRecord
 from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import class_union, labelled_classes
 from treering_trainer.stages.fetch import MEMORY, current_folder, read_memory
-from treering_trainer.stages.models import published_detector
+from treering_trainer.stages.keeping import read_kept
+from treering_trainer.stages.models import published_detector, toolbox
 from treering_trainer.stages.shelf import load_datasets, save_training
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -60,12 +61,19 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
         seed=bench.plan.spec.training.seed,
         names=names,
         old_names=bench.plan.known_classes,
+        toolbox=toolbox(bench),
     )
     if isinstance(bench.plan.base, str):
         return replace(plain, memory=Memory())
     memory = read_memory(current_folder(bench) / MEMORY)
     samples = Remembered(memory, bench.bank).samples(names)
-    return replace(plain, memory=memory, memory_samples=samples, teacher=published_detector(bench))
+    return replace(
+        plain,
+        memory=memory,
+        memory_samples=samples,
+        teacher=published_detector(bench),
+        kept=read_kept(current_folder(bench)),
+    )
 
 
 def unite_samples(names: tuple[str, ...], datasets: Sequence[DataSet]) -> TrainingData:

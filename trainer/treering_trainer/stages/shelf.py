@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from treering_trainer.dataset import DataSet, Sample
+from treering_trainer.dataset import Boxes, DataSet, Sample
 from treering_trainer.policies.interface import TrainingData
 from treering_trainer.store import write_atomic
 
@@ -39,6 +39,7 @@ def save_training(path: Path, data: TrainingData) -> None:
             "known": [sorted(known) for known in data.new_classes_known],
             "memory": [_from_sample(sample, path.parent) for sample in data.memory],
             "batch_share": data.batch_share,
+            "repeats": data.repeats,
             "merged_images": data.merged_images,
             "pseudo_labels": dict(data.pseudo_labels),
         },
@@ -54,6 +55,7 @@ def load_training(path: Path) -> TrainingData:
         new_classes_known=tuple(frozenset(known) for known in data["known"]),
         memory=tuple(_to_sample(item, path.parent) for item in data["memory"]),
         batch_share=data["batch_share"],
+        repeats=tuple(data["repeats"]),
         merged_images=data["merged_images"],
         pseudo_labels=data["pseudo_labels"],
     )
@@ -84,12 +86,20 @@ def _to_dataset(data: dict[str, Any], folder: Path) -> DataSet:
 
 
 def _from_sample(sample: Sample, folder: Path) -> list[Any]:
-    boxes = [[float(value) for value in row] for row in sample.boxes]
     image = os.path.relpath(sample.image, folder)
-    return [sample.name, image, boxes, sample.width, sample.height, sample.sha256, sample.phash]
+    boxes, ignored = _from_boxes(sample.boxes), _from_boxes(sample.ignored)
+    return [sample.name, image, boxes, sample.width, sample.height, sample.sha256, sample.phash, ignored]
 
 
 def _to_sample(data: list[Any], folder: Path) -> Sample:
-    name, image, boxes, width, height, sha256, phash = data
-    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 5)
-    return Sample(name, Path(os.path.normpath(folder / image)), array, width, height, sha256, phash)
+    name, image, boxes, width, height, sha256, phash, ignored = data
+    path = Path(os.path.normpath(folder / image))
+    return Sample(name, path, _to_boxes(boxes), width, height, sha256, phash, _to_boxes(ignored))
+
+
+def _from_boxes(boxes: Boxes) -> list[list[float]]:
+    return [[float(value) for value in row] for row in boxes]
+
+
+def _to_boxes(rows: list[list[float]]) -> Boxes:
+    return np.asarray(rows, dtype=np.float64).reshape(-1, 5)

@@ -13,6 +13,7 @@ from treering_trainer.engine.recipe import Listener, Recipe
 from treering_trainer.progress import EpochFinished
 from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
+from treering_trainer.stages.keeping import save_kept
 from treering_trainer.stages.models import candidate_folder, make_detector, start_model, starts_from_scratch
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.ranks import train_in_ranks
@@ -43,6 +44,7 @@ def train(bench: Workbench) -> TrainRecord:
         line=bench.plan.line,
         round_number=bench.plan.round,
     )
+    save_kept(candidate_folder(bench), trained.kept)
     return _record(trained, recipe, bench.crew, time.monotonic() - start_s)
 
 
@@ -65,6 +67,10 @@ def make_recipe(bench: Workbench) -> Recipe:
             epoch=lambda record: bench.observer(EpochFinished(record, settings.epochs)),
         ),
         stop=bench.stop,
+        repeats=data.repeats,
+        val=tuple(
+            sample for item in evaluation_sets(bench, data.names) if item.kind == "val" for sample in item.samples
+        ),
     )
 
 
@@ -94,10 +100,14 @@ def _tell_other_precision(bench: Workbench) -> None:
 
 def validation(bench: Workbench, recipe: Recipe) -> Callable[[DetectionModel], float] | None:
     """Fitness for early stopping: on the increments' own val sets, never on hold-outs, which only judge."""
-    sets = [item for item in evaluation_sets(bench, recipe.names) if item.kind == "val"]
+    sets = _val_sets(bench, recipe.names)
     if not sets or not recipe.settings.patience:
         return None
     return partial(_fitness, bench, sets)
+
+
+def _val_sets(bench: Workbench, names: tuple[str, ...]) -> list[EvaluationSet]:
+    return [item for item in evaluation_sets(bench, names) if item.kind == "val"]
 
 
 def _fitness(bench: Workbench, sets: list[EvaluationSet], model: DetectionModel) -> float:

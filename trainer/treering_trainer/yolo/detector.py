@@ -48,6 +48,11 @@ class YoloDetector:
         """Class names in head order."""
         return class_names(self.model)
 
+    @property
+    def network(self) -> nn.Module:
+        """The network itself, in evaluation mode on its device."""
+        return self.model
+
     def detect(
         self, samples: Sequence[Sample], *, confidence: float, overlap: float, mirror: bool = False
     ) -> list[Boxes]:

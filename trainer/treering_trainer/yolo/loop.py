@@ -27,6 +27,7 @@ from treering_trainer.yolo.parts import grid_size
 from treering_trainer.yolo.resume import restore, state_of
 from treering_trainer.yolo.samples import SampleDataset, reading_loader, training_loader, training_set
 from treering_trainer.yolo.shared import SummedLoss, share_gradients, share_statistics, share_targets
+from treering_trainer.yolo.toolbox import YoloToolbox
 
 CHECKPOINT = "checkpoint.pt"
 BUFFERED_BATCHES = 8
@@ -133,17 +134,19 @@ class TreeringTrainer(DetectionTrainer):
 
     def _setup_train(self) -> None:
         self._ultralytics._setup_train()
-        losses = [policy for policy in self.recipe.policies if policy.adds_loss]
         criterion = self.network.init_criterion()
         shared = self.rank.count > 1
         if shared:
             share_targets(criterion)
-        whole = PolicyLoss(criterion, losses, self.rank) if losses else criterion
+        whole = PolicyLoss(criterion, self.recipe.policies, self.network, self._toolbox(), self.rank)
         self.model.criterion = SummedLoss(whole, self.rank) if shared else whole
         if self.resumed is not None:
             restore(self, self.resumed)
         if shared:
             self.model = share_gradients(self.model)
+
+    def _toolbox(self) -> YoloToolbox:
+        return YoloToolbox(self.recipe.image_size, self.recipe.device)
 
     def _model_train(self) -> None:
         self._ultralytics._model_train()

@@ -50,7 +50,7 @@ class SampleDataset(YOLODataset):
 
     def get_labels(self) -> list[dict[str, Any]]:
         """The samples' labels, in the form ultralytics keeps them."""
-        return [_label(sample) for sample in self.samples]
+        return [_label(sample, len(self.data["names"])) for sample in self.samples]
 
     def cache_images(self) -> None:
         """Decode every image once, without ultralytics' bar on standard output."""
@@ -141,8 +141,10 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(numpy)
 
 
-def _label(sample: Sample) -> dict[str, Any]:
-    boxes = np.asarray(sample.boxes, dtype=np.float32).reshape(-1, 5)
+def _label(sample: Sample, classes: int) -> dict[str, Any]:
+    ignored = np.array(sample.ignored, dtype=np.float32).reshape(-1, 5)
+    ignored[:, 0] += classes  # see `yolo.losses`
+    boxes = np.concatenate([np.asarray(sample.boxes, dtype=np.float32).reshape(-1, 5), ignored])
     return {
         "im_file": str(sample.image),
         "shape": (sample.height, sample.width),

@@ -20,6 +20,7 @@ from treering_trainer.engine.checkpoint import fingerprint_of, load_checkpoint
 from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
+from treering_trainer.policies.interface import Shown
 from treering_trainer.records import EpochRecord
 from treering_trainer.yolo.head import forget_training
 from treering_trainer.yolo.loop import CHECKPOINT, TreeringTrainer, prepare_model
@@ -36,6 +37,7 @@ class Trained:
         model: the averaged weights of the best epoch (of the last one without validation), float32, eval mode.
         image_passes: images shown in the epochs that count, over all attempts; an epoch that was cut off is not.
         gpu_seconds: time that those epochs took, summed over all GPUs; 0 on a CPU.
+        kept: by policy, what the next round is to have of it.
     """
 
     model: DetectionModel
@@ -46,6 +48,7 @@ class Trained:
     attempts: int
     gpu_seconds: float
     peak_memory_bytes: int
+    kept: Mapping[str, Mapping[str, torch.Tensor]]
 
 
 def has_ended(recipe: Recipe, model: DetectionModel) -> bool:
@@ -136,8 +139,10 @@ def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
         averaged.load_state_dict(tally.best_weights)
     model = averaged.float().eval()
     forget_training(model)
+    shown = Shown(recipe.new, recipe.memory, recipe.val)
     for policy in recipe.policies:
-        policy.finish(model)
+        policy.finish(model.eval(), shown)
+    kept = {policy.name: dict(policy.keep(model.eval(), shown)) for policy in recipe.policies}
     cuda = recipe.device.startswith("cuda")
     return Trained(
         model=model,
@@ -148,6 +153,7 @@ def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
         attempts=tally.attempts,
         gpu_seconds=tally.seconds if cuda else 0.0,
         peak_memory_bytes=tally.peak_memory_bytes,
+        kept={name: tensors for name, tensors in kept.items() if tensors},
     )
 
 

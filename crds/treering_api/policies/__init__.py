@@ -1,0 +1,77 @@
+"""`spec.policies`: named ways to learn and to remember, as optional blocks; presets fill in the rest.
+
+One module per policy. `BLOCKS` is the list of all of them; the trainer's registry has the same fields.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from treering_api.fields import Block
+from treering_api.policies.batch_norm import BatchNorm
+from treering_api.policies.class_balance import ClassBalance
+from treering_api.policies.distill import Distill, Teacher
+from treering_api.policies.ewc import Ewc
+from treering_api.policies.freeze import Freeze
+from treering_api.policies.pseudo_labels import PseudoLabels
+from treering_api.policies.replay import Replay
+from treering_api.policies.unfreeze import Unfreeze, UnfreezeStage
+from treering_api.policies.weight_merge import WeightMerge
+
+__all__ = [
+    "BLOCKS",
+    "BatchNorm",
+    "ClassBalance",
+    "Distill",
+    "Ewc",
+    "Freeze",
+    "Policies",
+    "PseudoLabels",
+    "Replay",
+    "Teacher",
+    "Unfreeze",
+    "UnfreezeStage",
+    "WeightMerge",
+]
+
+BLOCKS = (
+    "freeze", "unfreeze", "batch_norm", "replay", "pseudo_labels", "distill", "ewc", "class_balance", "weight_merge",
+)  # fmt: skip
+"""Fields of `Policies` that are policies."""
+
+
+class Policies(Block):
+    """Which policies act. Explicit fields win over the preset."""
+
+    preset: Literal["retain", "none"] = Field(
+        default="retain",
+        description="retain: replay and pseudo-labels with their defaults; none: only what stands here.",
+    )
+    freeze: Freeze | None = Field(default=None, description="Keep a part of the network as it is.")
+    unfreeze: Unfreeze | None = Field(default=None, description="Let the network learn part by part, from the top.")
+    batch_norm: BatchNorm | None = Field(default=None, description="Hold or renew the statistics of BatchNorm.")
+    replay: Replay | None = Field(default=None, description="Keep chosen old images and show them again.")
+    pseudo_labels: PseudoLabels | None = Field(default=None, description="Let old and new model label for each other.")
+    distill: Distill | None = Field(default=None, description="Keep the old classes' outputs where they were.")
+    ewc: Ewc | None = Field(default=None, description="Hold important weights near where they were.")
+    class_balance: ClassBalance | None = Field(default=None, description="Let rare classes count as much as others.")
+    weight_merge: WeightMerge | None = Field(default=None, description="Go back from the new weights, part of the way.")
+
+    def resolve(self) -> Self:
+        """A new object in which the preset's blocks are filled in and `preset` is `none`; blocks that stand win."""
+        if self.preset == "none":
+            return self
+        filled = {
+            "preset": "none",
+            "replay": self.replay or Replay(),
+            "pseudo_labels": self.pseudo_labels or PseudoLabels(),
+        }
+        return self.model_copy(update=filled)
+
+    def active(self) -> tuple[str, ...]:
+        """Names (as in YAML) of the blocks that act after `resolve()`, in the order of `BLOCKS`."""
+        blocks = {name: getattr(self, name) for name in BLOCKS}
+        return tuple(to_camel(name) for name, block in blocks.items() if block is not None and block.enabled)

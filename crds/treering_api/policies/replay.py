@@ -1,0 +1,38 @@
+"""`spec.policies.replay`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from treering_api.evaluation import Share
+from treering_api.fields import Block, Bool, Float, Int
+from treering_api.rules import Count, Given, Is, Not, Rule
+
+
+class Replay(Block):
+    """Mixes chosen old images (the memory) into every later round."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="ratio",
+            found="ratio 0 without maxImages is no memory",
+            mend="Give a ratio above 0, or maxImages, or enabled: false",
+            expression=Count((Not(Is("ratio", 0.0)), Given("max_images"), Is("enabled", False)), least=1),
+        ),
+    )
+
+    enabled: Bool = Field(default=True, description="Off: no memory is kept or used.")
+    ratio: Share = Field(
+        default=0.1, description="Memory as a share of the line's train images so far, 0 to 1; 0: maxImages alone."
+    )
+    max_images: Annotated[Int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Upper limit of the memory in images; with ratio 0 its size. Absent: no limit."
+    )
+    selection: Literal["classBalanced", "herding", "kmeans", "random"] = Field(
+        default="classBalanced", description="How images are chosen for the memory."
+    )
+    batch_share: Annotated[Float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Share of memory images in every batch, between 0 and 1. Absent: as they fall."
+    )

@@ -1,0 +1,29 @@
+"""`spec.policies.weightMerge`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from treering_api.fields import Block, Bool, Int
+
+
+class WeightMerge(Block):
+    """After training, the point between the old and the new weights that serves best."""
+
+    enabled: Bool = Field(default=True, description="Off: the block stands there, but does nothing.")
+    by: Literal["model", "part"] = Field(
+        default="part", description="One point for the whole network, or one each for backbone, neck and head."
+    )
+    points: Annotated[Int, Field(ge=2, le=101)] = Field(
+        default=5, description="Points tried on each line from old (0) to new (1), both ends included; 2 to 101."
+    )
+    measure: Literal["memory", "val"] = Field(
+        default="memory",
+        description="What points are measured on: new and remembered images as they are, or the increments' val sets.",
+    )
+    images: Annotated[Int, Field(ge=1, le=100_000)] = Field(
+        default=100, description="Most images of each kind (old, new) to measure on, 1 to 100000."
+    )
+    recalibrate: Bool = Field(default=True, description="Measure the BatchNorm statistics of each point anew.")
