@@ -16,6 +16,7 @@ from treering_api.policies.class_balance import ClassBalance
 from treering_api.policies.distill import Distill, Teacher
 from treering_api.policies.ewc import Ewc
 from treering_api.policies.freeze import Freeze
+from treering_api.policies.linear_probe import LinearProbe
 from treering_api.policies.pseudo_labels import PseudoLabels
 from treering_api.policies.replay import Replay
 from treering_api.policies.unfreeze import Unfreeze, UnfreezeStage
@@ -28,6 +29,7 @@ __all__ = [
     "Distill",
     "Ewc",
     "Freeze",
+    "LinearProbe",
     "Policies",
     "PseudoLabels",
     "Replay",
@@ -38,7 +40,8 @@ __all__ = [
 ]
 
 BLOCKS = (
-    "freeze", "unfreeze", "batch_norm", "replay", "pseudo_labels", "distill", "ewc", "class_balance", "weight_merge",
+    "freeze", "unfreeze", "batch_norm", "linear_probe", "replay", "pseudo_labels", "distill", "ewc", "class_balance",
+    "weight_merge",
 )  # fmt: skip
 """Fields of `Policies` that are policies."""
 
@@ -48,11 +51,12 @@ class Policies(Block):
 
     preset: Literal["retain", "none"] = Field(
         default="retain",
-        description="retain: replay and pseudo-labels with their defaults; none: only what stands here.",
+        description="retain: linearProbe, replay and pseudoLabels with their defaults; none: only what stands here.",
     )
     freeze: Freeze | None = Field(default=None, description="Keep a part of the network as it is.")
     unfreeze: Unfreeze | None = Field(default=None, description="Let the network learn part by part, from the top.")
     batch_norm: BatchNorm | None = Field(default=None, description="Hold or renew the statistics of BatchNorm.")
+    linear_probe: LinearProbe | None = Field(default=None, description="Fit new classes' rows before training begins.")
     replay: Replay | None = Field(default=None, description="Keep chosen old images and show them again.")
     pseudo_labels: PseudoLabels | None = Field(default=None, description="Let old and new model label for each other.")
     distill: Distill | None = Field(default=None, description="Keep the old classes' outputs where they were.")
@@ -66,6 +70,7 @@ class Policies(Block):
             return self
         filled = {
             "preset": "none",
+            "linear_probe": self.linear_probe or LinearProbe(),
             "replay": self.replay or Replay(),
             "pseudo_labels": self.pseudo_labels or PseudoLabels(),
         }

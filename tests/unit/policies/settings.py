@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from treering_api import Freeze, Policies, PseudoLabels, Replay
+from treering_api import Freeze, LinearProbe, Policies, PseudoLabels, Replay
 from treering_trainer.policies.interface import TrainingData
 
 
@@ -18,7 +18,7 @@ class Row:
         acts: whether the training data, or the frozen layers, show that it did.
     """
 
-    block: Freeze | Replay | PseudoLabels
+    block: Freeze | LinearProbe | Replay | PseudoLabels
     acts: Callable[[TrainingData, tuple[str, ...]], bool]
 
     def policies(self, field: str) -> Policies:
@@ -28,6 +28,7 @@ class Row:
 
 ROWS: dict[str, Row] = {
     "freeze": Row(Freeze(layers=3), lambda data, frozen: frozen == ("0", "1", "2")),
+    "linear_probe": Row(LinearProbe(steps=20), lambda data, frozen: True),  # see test_linear_probe
     "replay": Row(
         Replay(ratio=0.5, batch_share=0.25), lambda data, frozen: bool(data.memory) and data.batch_share == 0.25
     ),

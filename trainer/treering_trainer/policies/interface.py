@@ -5,6 +5,7 @@ them at the points drawn here; a policy overrides the methods it needs and never
 
     prepare    compose(data) ──────────────► data: memory mixed in, labels added
     train      frozen(model) → build(model) → phases(model)   before the optimizer exists
+               start(model, shown)                            the same, once; not where a training goes on
                for every epoch: epoch_start(model, epoch)
                    for every batch: train_mode(model) · class_weights(batch, ...) · losses(batch, predictions)
                                 epoch_end(model, epoch)
@@ -91,6 +92,16 @@ class Toolbox(Protocol):
 
     def loss(self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
         """The whole detection loss, mean per image, of a model in the mode that it is in; a scalar with gradients."""
+
+    def class_inputs(
+        self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]
+    ) -> Iterator[tuple[nn.Conv2d, torch.Tensor, torch.Tensor]]:
+        """Per branch and level: the layer whose rows are the classes, what it gets and what it should give.
+
+        Yields:
+            The layer, its input (images, anchors, channels), and the targets that the detector's own assigner gives
+            (images, anchors, classes), 0..1.
+        """
 
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
@@ -232,6 +243,10 @@ class Policy:
 
     def build(self, model: nn.Module) -> None:
         """Change the model before the optimizer is made."""
+
+    def start(self, model: nn.Module, shown: Shown) -> None:
+        """Change the weights that training starts from; the model is in evaluation mode."""
+        del model, shown
 
     def phases(self, model: nn.Module) -> tuple[Phase, ...]:
         """Stretches of the training with settings of their own; empty where this policy has no say in it."""

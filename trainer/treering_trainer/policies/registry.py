@@ -11,11 +11,13 @@ from typing import Any
 from treering_api import BadSpecError, Policies
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
+from treering_trainer.policies.linear_probe import LinearProbePolicy
 from treering_trainer.policies.pseudo_labels import PseudoLabelsPolicy
 from treering_trainer.policies.replay import ReplayPolicy
 
 POLICIES: tuple[tuple[str, Callable[[Any, Situation], Policy]], ...] = (
     ("freeze", FreezePolicy),
+    ("linear_probe", LinearProbePolicy),
     ("replay", ReplayPolicy),
     ("pseudo_labels", PseudoLabelsPolicy),
 )

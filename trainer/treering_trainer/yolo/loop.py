@@ -20,6 +20,7 @@ from treering_trainer.engine.order import EpochBatches, Mix, derive_seed
 from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
+from treering_trainer.policies.interface import Shown
 from treering_trainer.records import EpochRecord
 from treering_trainer.yolo.arguments import arguments
 from treering_trainer.yolo.losses import PolicyLoss
@@ -109,10 +110,18 @@ class TreeringTrainer(DetectionTrainer):
         """Our model, changed by the policies, with the layers they freeze."""
         prepare_model(self.recipe, self.given_model)
         self.model = self.given_model
+        if self.resumed is None and self.rank.first:  # the others get its weights with the first gradients
+            self._start_policies()
         if self.rank.count > 1:
             share_statistics(self.model, gpu=self.device.type == "cuda")
         frozen = [name for policy in self.recipe.policies for name in policy.frozen(self.model)]
         self.args.freeze = list(dict.fromkeys(frozen)) or None
+
+    def _start_policies(self) -> None:
+        network = self.given_model.to(self.device).eval()
+        shown = Shown(self.recipe.new, self.recipe.memory, self.recipe.val)
+        for policy in self.recipe.policies:
+            policy.start(network, shown)
 
     def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
         """Training batches in our order; for ultralytics' own validator, which never runs, a token."""

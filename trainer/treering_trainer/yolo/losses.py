@@ -30,8 +30,8 @@ class PolicyLoss:
         self.model = model
         self.toolbox = toolbox
         self.rank = rank
-        self._class_losses = [_WeighedClassLoss(self.weighing) for _ in _parts(criterion)]
-        for part, class_loss in zip(_parts(criterion), self._class_losses, strict=True):
+        self._class_losses = [_WeighedClassLoss(self.weighing) for _ in criterion_parts(criterion)]
+        for part, class_loss in zip(criterion_parts(criterion), self._class_losses, strict=True):
             part.bce = class_loss
 
     def __call__(self, predictions: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -58,7 +58,7 @@ class PolicyLoss:
 
     @property
     def _classes(self) -> int:
-        return int(_parts(self.criterion)[0].nc)
+        return int(criterion_parts(self.criterion)[0].nc)
 
 
 class _WeighedClassLoss(nn.Module):
@@ -110,6 +110,6 @@ def heeded(dense: Dense, ignored: torch.Tensor) -> torch.Tensor:
     return counts.permute(0, 2, 1)
 
 
-def _parts(criterion: Any) -> list[Any]:
+def criterion_parts(criterion: Any) -> list[Any]:
     """The criteria of a head's branches."""
     return [criterion.one2many, criterion.one2one] if hasattr(criterion, "one2many") else [criterion]

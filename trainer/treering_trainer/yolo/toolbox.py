@@ -21,6 +21,7 @@ from treering_trainer.policies.interface import Dense
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.head import forget_training
+from treering_trainer.yolo.losses import criterion_parts
 from treering_trainer.yolo.parts import class_branches, head_of, last_convolution
 from treering_trainer.yolo.samples import reading_loader
 
@@ -87,6 +88,32 @@ class YoloToolbox:
         total, _ = criterion(network(images), dict(batch))
         return cast("torch.Tensor", total.sum() / images.shape[0])
 
+    def class_inputs(
+        self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]
+    ) -> Iterator[tuple[nn.Conv2d, torch.Tensor, torch.Tensor]]:
+        """Per branch and level: the layer whose rows are the classes, what it gets and what it should give.
+
+        Yields:
+            The layer, its input (images, anchors, channels), and the targets that the detector's own assigner gives
+            (images, anchors, classes), 0..1.
+        """
+        layers = [[last_convolution(level) for level in branch] for branch in class_branches(model)]
+        inputs: dict[nn.Conv2d, torch.Tensor] = {}
+
+        def take(layer: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+            inputs[cast("nn.Conv2d", layer)] = arguments[0].detach().flatten(2).transpose(1, 2)
+
+        handles = [layer.register_forward_pre_hook(take) for branch in layers for layer in branch]
+        try:
+            wanted = self._targets(model, images, batch)
+        finally:
+            for handle in handles:
+                handle.remove()
+        for branch, targets in zip(layers, wanted, strict=True):
+            sizes = [inputs[layer].shape[1] for layer in branch]
+            for layer, part in zip(branch, targets.split(sizes, dim=1), strict=True):
+                yield layer, inputs[layer], part
+
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
         with tempfile.TemporaryDirectory() as folder:
@@ -98,6 +125,20 @@ class YoloToolbox:
         network = copy.deepcopy(cast("DetectionModel", model)).float().eval()
         forget_training(network)
         return YoloDetector(network, self.image_size, self.device, workers=self.workers)
+
+    def _targets(self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]) -> list[torch.Tensor]:
+        """Per branch of the head, (images, anchors, classes)."""
+        network = cast("DetectionModel", model)
+        criterion, taken = self._criterion(network), list[torch.Tensor]()
+
+        def take(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            taken.append(targets)
+            return nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+        for part in criterion_parts(criterion):
+            part.bce = take
+        criterion(network(images), dict(batch))
+        return taken
 
     def _criterion(self, network: DetectionModel) -> Any:
         plain: Any = network
