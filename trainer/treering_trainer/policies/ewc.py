@@ -15,8 +15,8 @@ Penalty, added to the loss per image:
     I(w) = F(w) / mean F, at most 100    g = sqrt(mean F): what the loss pulls at a typical weight with
     u(w) = root mean square of the published tensor that w is in
 
-so that a weight of mean importance that has drifted by a share s of its tensor's typical size is pulled home s · strength
-times as hard as one image's loss pulls at a weight, whatever the model's size and the loss's scale.
+so that a weight of mean importance that has drifted by a share s of its tensor's typical size is pulled home with
+s · strength times the force that one image's loss pulls at a weight with, whatever the model's size and the loss's scale.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class EwcPolicy(Policy):
         self._anchor: Anchor | None = None
 
     def epoch_start(self, model: nn.Module, epoch: int) -> None:
-        """Tie the model to the published one."""
+        """Tie the model to the published one, once."""
+        del epoch
         teacher = self.situation.teacher
         if not self.situation.incremental or teacher is None or self._anchor is not None:
             return
@@ -151,6 +152,7 @@ class EwcPolicy(Policy):
 
     def losses(self, batch: Mapping[str, Any], predictions: Any) -> dict[str, torch.Tensor]:
         """The penalty, once per batch."""
+        del batch, predictions
         return {} if self._anchor is None else {"ewc": self._anchor.penalty()}
 
     def keep(self, model: nn.Module, shown: Shown) -> Mapping[str, torch.Tensor]:

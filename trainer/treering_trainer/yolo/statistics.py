@@ -1,8 +1,8 @@
 """BatchNorm's means and variances measured anew on given images; called through the toolbox.
 
-After "Precise BatchNorm" (Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021): instead of a moving average over weights
-that still changed, the plain mean of the batches' statistics under the final weights. Each layer sees the layers before
-it as training does, normalised by the batch.
+After "Precise BatchNorm" (Wu & Johnson, Rethinking "Batch" in BatchNorm, 2021): instead of a moving average over
+weights that still changed, the plain mean of the batches' statistics under the final weights. Each layer sees what the
+layers before it give in training, normalised by the batch.
 """
 
 from __future__ import annotations
