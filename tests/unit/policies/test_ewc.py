@@ -67,12 +67,14 @@ def test_fisher__is_the_mean_of_squared_gradients(tmp_path: Path) -> None:
 
 def test_fisher__of_the_whole_detection_loss_of_each_image(tmp_path: Path) -> None:
     model, samples = tiny_model(), make_samples(tmp_path, 2)
-    expected = torch.zeros_like(model.model[0].conv.weight)  # type: ignore[index, union-attr]
+    weight = dict(model.named_parameters())["model.0.conv.weight"]
+    expected = torch.zeros_like(weight)
     for sample in samples:
         ((images, batch),) = TOOLBOX.batches((sample,), NAMES, batch=1)
         model.zero_grad()
         TOOLBOX.loss(model, images, batch).backward()
-        expected += model.model[0].conv.weight.grad.square() / 2  # type: ignore[index, union-attr]
+        assert weight.grad is not None
+        expected += weight.grad.square() / 2
     before = tensors_of(model)
     found = fisher(model, samples, NAMES, TOOLBOX)
     torch.testing.assert_close(found["model.0.conv.weight"], expected)
@@ -110,6 +112,21 @@ def test_penalty__its_gradient_is_the_formula_in_both_regimes() -> None:
     expected = [pull * drift for pull, drift in zip(pulls, drifts, strict=True)]
     assert model.rows.grad is not None
     torch.testing.assert_close(model.rows.grad, torch.tensor([*expected, 0.0]))
+
+
+def test_penalty__holds_what_is_important_and_lets_the_rest_go() -> None:
+    """Both weights are pulled away with a force of 1: one rests where its spring meets it, one is past the limit."""
+    model = Vector([1.0, 1.0])
+    tied = anchor(model, Vector([1.0, 1.0]), {"rows": torch.tensor([9.0, 1.0])}, Ewc(strength=20, huber=0.1))
+    assert tied is not None
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (tied.penalty() - model.rows.sum()).backward()
+        optimizer.step()
+    moved = (model.rows.detach() - 1).tolist()
+    assert moved[0] == pytest.approx(1 / (20 * 5**0.5 * 9 / 5), rel=1e-3)
+    assert 0.1 < moved[1] < 1.0  # alone it would have gone 1
 
 
 def test_penalty__no_weight_counts_more_than_a_hundred_times_the_mean() -> None:
@@ -198,7 +215,7 @@ def test_ewc__new_in_a_line_it_measures_the_published_model_on_the_memory(tmp_pa
     assert policy.account().image_passes == 2
     assert float(policy.losses({}, None)["ewc"]) == 0.0
     with torch.no_grad():
-        model.model[0].conv.weight += 0.1  # type: ignore[index, union-attr, operator]
+        dict(model.named_parameters())["model.0.conv.weight"].add_(0.1)
     assert float(policy.losses({}, None)["ewc"]) > 0
     resumed = EwcPolicy(Ewc(images=5), situation)
     resumed.load_state_dict(policy.state_dict())

@@ -16,7 +16,7 @@ Penalty, added to the loss per image:
     u(w) = root mean square of the published tensor that w is in
 
 so that a weight of mean importance that has drifted by a share s of its tensor's typical size is pulled home with
-s · strength times the force of one image's loss at a typical weight, whatever the model's size and the scale of the loss.
+s · strength times the force of one image's loss at a typical weight, whatever the model's size and the loss's scale.
 """
 
 from __future__ import annotations

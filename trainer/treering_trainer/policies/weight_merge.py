@@ -30,9 +30,9 @@ DECIMALS = 6
 def blend(old: torch.Tensor, new: torch.Tensor, share: float) -> torch.Tensor:
     """`share` of the way from old to new, 0..1, both ends exact; rows that old does not have stay new."""
     result = new.clone()
-    rows = slice(len(old)) if new.dim() else ...
     if new.is_floating_point() and share < 1:
-        result[rows] = old if share == 0 else torch.lerp(old.to(new), new[rows], share)
+        shared = result[: len(old)] if new.dim() else result
+        shared.copy_(old if share == 0 else torch.lerp(old.to(new), shared, share))
     return result
 
 
@@ -53,27 +53,33 @@ def search(score: Callable[[Point], float], points: int, *, by_part: bool) -> tu
         return max(candidates, key=lambda point: (round(known[point], DECIMALS), sum(point)))
 
     found = best([(share, share, share) for share in shares])
-    for part in range(len(PARTS)) if by_part else ():
-        found = best([(*found[:part], share, *found[part + 1 :]) for share in shares])
+    if by_part:
+        for part in range(len(PARTS)):
+            found = best([_moved(found, part, share) for share in shares])
     return found, known[found]
+
+
+def _moved(point: Point, part: int, share: float) -> Point:
+    backbone, neck, head = (share if place == part else value for place, value in enumerate(point))
+    return backbone, neck, head
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Images that a kind of classes is measured on.
+    """Images that kinds of classes are measured on.
 
     Args:
-        classes: names that count; empty: all that the images show.
+        kinds: names that count together; an empty kind: all that the images show.
     """
 
     samples: tuple[Sample, ...]
-    classes: frozenset[str]
+    kinds: tuple[frozenset[str], ...]
 
-    def of(self, model: nn.Module, toolbox: Toolbox) -> float | None:
-        """Mean mAP50 over the classes, 0..1; None where no image shows one."""
+    def of(self, model: nn.Module, toolbox: Toolbox) -> list[float]:
+        """Mean mAP50 over the classes of each kind, 0..1, less kinds that no image shows."""
         found = toolbox.map50(model, self.samples) if self.samples else {}
-        values = [value for name, value in found.items() if not self.classes or name in self.classes]
-        return sum(values) / len(values) if values else None
+        values = [[value for name, value in found.items() if not kind or name in kind] for kind in self.kinds]
+        return [sum(kind) / len(kind) for kind in values if kind]
 
 
 class WeightMergePolicy(Policy):
@@ -108,7 +114,7 @@ class WeightMergePolicy(Policy):
         def score(point: Point) -> float:
             go(point)
             self.passes += sum(len(measure.samples) for measure in measures)
-            found = [value for measure in measures if (value := measure.of(model, toolbox)) is not None]
+            found = [value for measure in measures for value in measure.of(model, toolbox)]
             return sum(found) / len(found) if found else 0.0
 
         point, best = search(score, self.settings.points, by_part=self.settings.by == "part")
@@ -127,12 +133,12 @@ class WeightMergePolicy(Policy):
         if self.settings.measure == "val":
             if shown.val:
                 val = draw(shown.val, 2 * most, seed)
-                return (Measure(val, old), Measure(val, new)) if new else (Measure(val, frozenset()),)
+                return (Measure(val, (old, new) if new else (frozenset(),)),)
             remark = "weightMerge: there is no val set to measure on; it was measured on new and remembered images."
             self._remarks = (remark,)
         if not remembered:
             self._remarks += ("weightMerge: there is no memory; old classes were not measured.",)
-        return Measure(remembered, old), Measure(draw(shown.new, most, seed), new)
+        return Measure(remembered, (old,)), Measure(draw(shown.new, most, seed), (new,))
 
 
 class _Line:
