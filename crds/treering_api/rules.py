@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
@@ -225,6 +225,10 @@ def _value(block: BaseModel, path: str) -> Any:
     return value
 
 
+_ABSENT = object()
+"""What a field of an optional block is by default: the block may not be there, and then it equals nothing."""
+
+
 def _guard(path: str) -> str:
     parts = camel_path(path).split(".")
     return " && ".join(f"has(self.{'.'.join(parts[: end + 1])})" for end in range(len(parts)))
@@ -235,8 +239,12 @@ def _default(block_type: type[BaseModel], path: str) -> object:
     field = block_type.model_fields[first]
     if not rest:
         return None if field.default is PydanticUndefined else field.default
-    assert isinstance(field.annotation, type), f"{path}: only plain blocks are looked into"
-    return _default(field.annotation, rest)
+    blocks = [part for part in get_args(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    if not blocks:
+        assert isinstance(field.annotation, type), f"{path}: only blocks are looked into"
+        return _default(field.annotation, rest)
+    _default(blocks[0], rest)  # that there is such a field
+    return _ABSENT
 
 
 def _literal(value: bool | int | float | str) -> str:

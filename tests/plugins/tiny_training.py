@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -211,7 +211,7 @@ def tensors_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return copy.deepcopy(model.state_dict())
 
 
-def differing(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> list[str]:
+def differing(left: Mapping[str, torch.Tensor], right: Mapping[str, torch.Tensor]) -> list[str]:
     """Names of the tensors that are not bit-equal."""
     assert left.keys() == right.keys()
     return [name for name in left if not torch.equal(left[name], right[name])]

@@ -112,6 +112,13 @@ class TrainRecord(Record):
     gpu_seconds: float
     peak_memory_bytes: int
     duration_s: float
+    forward_passes: int = Field(
+        default=0, description="images that policies let a network see forward only; a third of an image pass each"
+    )
+    chosen: dict[str, float] = Field(
+        default={}, description="what policies measured and chose, by `policy, name`: such as how far back weights went"
+    )
+    remarks: tuple[str, ...] = Field(default=(), description="what policies say of their work, in sentences")
 
 
 class ClassScore(Record):

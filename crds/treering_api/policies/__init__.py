@@ -5,7 +5,7 @@ One module per policy. `BLOCKS` is the list of all of them; the trainer's regist
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
@@ -21,6 +21,7 @@ from treering_api.policies.pseudo_labels import PseudoLabels
 from treering_api.policies.replay import Replay
 from treering_api.policies.unfreeze import Unfreeze, UnfreezeStage
 from treering_api.policies.weight_merge import WeightMerge
+from treering_api.rules import Count, Given, Is, Not, Rule
 
 __all__ = [
     "BLOCKS",
@@ -49,6 +50,25 @@ BLOCKS = (
 class Policies(Block):
     """Which policies act. Explicit fields win over the preset."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="batch_norm.statistics",
+            found="freeze.batchNorm: all holds every statistic that batchNorm would measure anew",
+            mend="Set batchNorm.statistics: frozen, or another freeze.batchNorm",
+            expression=Count(
+                (
+                    Not(Is("freeze.batch_norm", "all")),
+                    Is("freeze.enabled", False),
+                    Not(Given("batch_norm")),
+                    Is("batch_norm.enabled", False),
+                    Is("batch_norm.statistics", "frozen"),
+                    Is("batch_norm.statistics", "tracked"),
+                ),
+                least=1,
+            ),
+        ),
+    )
+
     preset: Literal["retain", "none"] = Field(
         default="retain",
         description="retain: linearProbe, replay and pseudoLabels with their defaults; none: only what stands here.",
@@ -75,6 +95,11 @@ class Policies(Block):
             "pseudo_labels": self.pseudo_labels or PseudoLabels(),
         }
         return self.model_copy(update=filled)
+
+    @property
+    def trains(self) -> bool:
+        """Whether incremental rounds train weights; not where BatchNorm's statistics are to adapt alone."""
+        return self.batch_norm is None or not (self.batch_norm.enabled and self.batch_norm.alone)
 
     def active(self) -> tuple[str, ...]:
         """Names (as in YAML) of the blocks that act after `resolve()`, in the order of `BLOCKS`."""

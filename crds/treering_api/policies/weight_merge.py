@@ -14,16 +14,20 @@ class WeightMerge(Block):
 
     enabled: Bool = Field(default=True, description="Off: the block stands there, but does nothing.")
     by: Literal["model", "part"] = Field(
-        default="part", description="One point for the whole network, or one each for backbone, neck and head."
+        default="model",
+        description="One point for the whole network, or from there one each for backbone, neck and head, in turn.",
     )
     points: Annotated[Int, Field(ge=2, le=101)] = Field(
         default=5, description="Points tried on each line from old (0) to new (1), both ends included; 2 to 101."
     )
     measure: Literal["memory", "val"] = Field(
         default="memory",
-        description="What points are measured on: new and remembered images as they are, or the increments' val sets.",
+        description="What points are measured on: remembered and new images as they are, or the increments' val sets "
+        "(where there are none, as memory); never hold-outs. Old and new classes count half each.",
     )
     images: Annotated[Int, Field(ge=1, le=100_000)] = Field(
         default=100, description="Most images of each kind (old, new) to measure on, 1 to 100000."
     )
-    recalibrate: Bool = Field(default=True, description="Measure the BatchNorm statistics of each point anew.")
+    recalibrate: Bool = Field(
+        default=True, description="Measure the BatchNorm statistics of each point between the ends anew."
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from treering_api import Freeze, LinearProbe, Policies, PseudoLabels, Replay
+from treering_api import BatchNorm, Ewc, Freeze, LinearProbe, Policies, PseudoLabels, Replay, WeightMerge
 from treering_trainer.policies.interface import TrainingData
+from treering_trainer.yolo.training import Trained
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,13 @@ class Row:
 
     Args:
         block: the policy's settings, so that it acts in a small round.
-        acts: whether the training data, or the frozen layers, show that it did.
+        acts: whether the training data, or the frozen layers, show that it did; None where they don't.
+        leaves: whether what the training gave shows that it did; None where it doesn't.
     """
 
-    block: Freeze | LinearProbe | Replay | PseudoLabels
-    acts: Callable[[TrainingData, tuple[str, ...]], bool]
+    block: BatchNorm | Ewc | Freeze | LinearProbe | Replay | PseudoLabels | WeightMerge
+    acts: Callable[[TrainingData, tuple[str, ...]], bool] | None = None
+    leaves: Callable[[Trained], bool] | None = None
 
     def policies(self, field: str) -> Policies:
         """A spec's policies with this one alone."""
@@ -28,10 +31,19 @@ class Row:
 
 ROWS: dict[str, Row] = {
     "freeze": Row(Freeze(layers=3), lambda data, frozen: frozen == ("0", "1", "2")),
-    "linear_probe": Row(LinearProbe(steps=20), lambda data, frozen: True),  # see test_linear_probe
+    "batch_norm": Row(BatchNorm(images=4), leaves=lambda trained: trained.forward_passes >= 4),
+    "linear_probe": Row(LinearProbe(steps=20), leaves=lambda trained: trained.forward_passes >= 4),
     "replay": Row(
         Replay(ratio=0.5, batch_share=0.25), lambda data, frozen: bool(data.memory) and data.batch_share == 0.25
     ),
     "pseudo_labels": Row(PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen: bool(data.pseudo_labels)),
+    "ewc": Row(
+        Ewc(strength=100, images=2),
+        leaves=lambda trained: trained.epochs[-1].losses["ewc"] > 0 and "model.0.conv.weight" in trained.kept["ewc"],
+    ),
+    "weight_merge": Row(
+        WeightMerge(by="part", points=2, images=2),
+        leaves=lambda trained: {"weightMerge, backbone", "weightMerge, score"} <= trained.chosen.keys(),
+    ),
 }
 """By field of `spec.policies`."""

@@ -14,13 +14,14 @@ from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
 from treering_api.crd import openapi_schema
 from treering_api.fields import Block
 from treering_api.model import CertificateAuthority
-from treering_api.policies import Freeze, Replay, Unfreeze
+from treering_api.policies import BatchNorm, Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
 from treering_api.rules import Rule
 from treering_api.spec import Spec
 
 RULED: tuple[type[Block], ...] = (
-    IncrementalTrain, Spec, Freeze, Replay, Unfreeze, CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
+    IncrementalTrain, Spec, Policies, BatchNorm, Freeze, Replay, Unfreeze,
+    CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
 )  # fmt: skip
 RULES = [(block, rule) for block in RULED for rule in block.rules]
 BY_ID = {f"{block.__name__}-{rule.found}".replace(" ", "-"): (block, rule) for block, rule in RULES}
@@ -57,6 +58,19 @@ CASES: list[tuple[type[Block], int, dict[str, Any], bool]] = [
     (Unfreeze, 0, {"schedule": "topDown"}, True),
     (Unfreeze, 0, {"schedule": "custom"}, False),
     (Unfreeze, 0, {"schedule": "custom", "stages": [{"learns": "all"}]}, True),
+    (BatchNorm, 0, {}, True),
+    (BatchNorm, 0, {"alone": True}, True),
+    (BatchNorm, 0, {"statistics": "tracked"}, True),
+    (BatchNorm, 0, {"alone": True, "statistics": "frozen"}, False),
+    (Policies, 0, {}, True),
+    (Policies, 0, {"batchNorm": {}}, True),
+    (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all"}}, True),
+    (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all"}, "batchNorm": {}}, False),
+    (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all"}, "batchNorm": {"statistics": "recalibrated"}}, False),
+    (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all"}, "batchNorm": {"statistics": "frozen"}}, True),
+    (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all"}, "batchNorm": {"enabled": False}}, True),
+    (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all", "enabled": False}, "batchNorm": {}}, True),
+    (Policies, 0, {"freeze": {"layers": 3}, "batchNorm": {}}, True),
     (CertificateAuthority, 0, {}, False),
     (CertificateAuthority, 0, {"secret": "a"}, True),
     (CertificateAuthority, 0, {"secret": "a", "configMap": "b"}, False),

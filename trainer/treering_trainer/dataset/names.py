@@ -29,6 +29,11 @@ _PARSE_ERRORS = (yaml.YAMLError, ValueError, KeyError, IndexError, TypeError, At
 _SHAPE = 'Write a list of names in the order of the class indexes, such as ["ace", "king"]'
 
 
+def has_names(root: Path) -> bool:
+    """Whether a data set brings class names."""
+    return any((root / file).is_file() for file in NAMES_FILES)
+
+
 def read_names(root: Path, dataset: str) -> tuple[str, ...]:
     """The class names of a data set, in the order of their indexes: from names.json, data.yaml or classes.txt.
 

@@ -21,7 +21,7 @@ from treering_api.errors import BadDataError
 from treering_trainer.dataset.images import Picture, read_picture
 from treering_trainer.dataset.labels import Fault, Labels, Limits, read_labels
 from treering_trainer.dataset.layout import Folder, Layout, place, scan
-from treering_trainer.dataset.names import read_names, renamed
+from treering_trainer.dataset.names import has_names, read_names, renamed
 from treering_trainer.dataset.samples import Boxes, Checked, Kind, Sample, no_boxes
 from treering_trainer.dataset.tally import Tally
 from treering_trainer.records import Finding
@@ -57,6 +57,7 @@ class _Job:
     image: Path
     classes: _Classes
     settings: Verification
+    needs_label: bool = True
 
     def finding(self, severity: Literal["quarantine", "warning", "info"], fault: Fault, file: str) -> Finding:
         """A finding about this picture or its label file, by line where there is one."""
@@ -74,6 +75,7 @@ def read_dataset(
     *,
     workers: int = 0,
     on_image: OnImage | None = None,
+    known: tuple[str, ...] = (),
 ) -> Checked:
     """Read and check the data set in folder `root`.
 
@@ -87,6 +89,7 @@ def read_dataset(
         rename: class name in the delivery → class name in the line; two may become one.
         workers: threads, 0 for one more than there are processors.
         on_image: called in this thread after each picture with (done, total).
+        known: if given, train pictures need no label, and a data set without class names has these.
 
     Returns:
         The samples that can be used, counts for both splits, and the findings, worst first and bounded in number.
@@ -96,11 +99,12 @@ def read_dataset(
     if not layout.folders and kind != "memory":
         return tally.checked(())  # most likely a wrong URI: that the names are missing too would only distract
     try:
-        classes = _classes(renamed(read_names(root, name), rename, name, kind))
+        found = known if known and not has_names(root) else read_names(root, name)
+        classes = _classes(renamed(found, rename, name, kind))
     except BadDataError as error:
         tally.refuse("BadClassNames", error)
         return tally.checked(())
-    jobs = _jobs(layout, name, classes, settings)
+    jobs = _jobs(layout, name, classes, settings, needs_label=not known)
     for done, (job, outcome) in enumerate(_outcomes(jobs, workers), start=1):
         tally.take(job.folder.split, place(name, job.folder.name, job.image.name), outcome.sample, outcome.findings)
         if on_image is not None:
@@ -113,8 +117,12 @@ def _classes(line_names: tuple[str, ...]) -> _Classes:
     return _Classes(union, np.array([union.index(name) for name in line_names], dtype=np.float64))
 
 
-def _jobs(layout: Layout, name: str, classes: _Classes, settings: Verification) -> list[_Job]:
-    return [_Job(name, folder, image, classes, settings) for folder in layout.folders for image in folder.images]
+def _jobs(layout: Layout, name: str, classes: _Classes, settings: Verification, *, needs_label: bool) -> list[_Job]:
+    return [
+        _Job(name, folder, image, classes, settings, needs_label)
+        for folder in layout.folders
+        for image in folder.images
+    ]
 
 
 def _outcomes(jobs: list[_Job], workers: int) -> Iterator[tuple[_Job, _Outcome]]:
@@ -152,6 +160,8 @@ def _sample(job: _Job, picture: Picture, boxes: Boxes) -> Sample:
 
 def _unlabelled(job: _Job, picture: Picture, remarks: tuple[Finding, ...]) -> _Outcome:
     """An empty label file says that nothing is there; a missing one says nothing, unless the settings say otherwise."""
+    if not job.needs_label and job.folder.split == "train":
+        return _Outcome(_sample(job, picture, no_boxes()), remarks)
     if job.settings.missing_labels == "background":
         fault = Fault("TakenAsBackground", "no label file", "None needed: spec.verification.missingLabels says so.")
         remark = job.finding("info", fault, job.image.name)

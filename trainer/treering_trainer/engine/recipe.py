@@ -20,6 +20,8 @@ class Listener:
     batch: Callable[[int, int], None]
     """Image passes done and in all."""
     epoch: Callable[[EpochRecord], None]
+    finish: Callable[[str], None] = lambda _policy: None
+    """A policy that now works on the trained weights, which may take minutes."""
 
 
 @dataclass(frozen=True)

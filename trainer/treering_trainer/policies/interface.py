@@ -10,7 +10,8 @@ them at the points drawn here; a policy overrides the methods it needs and never
                    for every batch: train_mode(model) · class_weights(batch, ...) · losses(batch, predictions)
                                 epoch_end(model, epoch)
                finish(model, shown)                     on the weights that will be evaluated
-               keep(model) ────────────► tensors that the next round's `situation.kept` has
+               keep(model, shown) ─────► tensors that the next round's `situation.kept` has
+               account() ──────────────► what all that took, and what was measured and chosen
     export     remember(candidates) ───────► memory of the next round
                relabel(items) ─────────────► the same items with more labels
     resume     state_dict() / load_state_dict(), once per epoch, beside the model's own state
@@ -18,7 +19,7 @@ them at the points drawn here; a policy overrides the methods it needs and never
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -106,6 +107,13 @@ class Toolbox(Protocol):
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
 
+    def measure_statistics(self, model: nn.Module, samples: Sequence[Sample], *, held: Collection[str] = ()) -> None:
+        """Measure BatchNorm's means and variances anew: the mean over the samples as they are; weights stay.
+
+        Args:
+            held: names of BatchNorm layers that keep theirs.
+        """
+
     def detector(self, model: nn.Module) -> Detector:
         """A detector with a copy of `model` as it is now."""
 
@@ -137,11 +145,40 @@ class Shown:
         new: the round's own images.
         memory: remembered ones.
         val: the increments' val sets, the round's and earlier ones'; never trained on.
+        trained: whether weights were trained at all; see `Policy.trains`.
     """
 
     new: tuple[Sample, ...]
     memory: tuple[Sample, ...] = ()
     val: tuple[Sample, ...] = ()
+    trained: bool = True
+
+    def some(self, most: int, seed: int) -> tuple[Sample, ...]:
+        """At most `most` new and remembered images, mixed, each as likely as any other; the same for a seed."""
+        return draw((*self.new, *self.memory), most, seed)
+
+
+def draw(samples: Sequence[Sample], most: int, seed: int) -> tuple[Sample, ...]:
+    """At most `most` of the samples in an order of chance, the same for a seed."""
+    order = np.random.default_rng(seed).permutation(len(samples))
+    return tuple(samples[int(index)] for index in order[:most])
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a policy's work in the train stage took, over all attempts that count, and what came of it.
+
+    Args:
+        forward_passes: images that a network saw forward only, about a third of a training's pass each.
+        image_passes: images with gradients beside the training's own batches.
+        chosen: what was measured and chosen, by name.
+        remarks: what a person should know of it, in whole sentences.
+    """
+
+    forward_passes: int = 0
+    image_passes: int = 0
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,9 +265,16 @@ class Policy:
     """Whether `losses` is to be called for every batch."""
     weighs_classes: ClassVar[bool] = False
     """Whether `class_weights` is to be called for every batch."""
+    works_after: ClassVar[bool] = False
+    """Whether `finish` and `keep` may take minutes, and are told of."""
 
     def __init__(self, situation: Situation) -> None:
         self.situation = situation
+
+    @property
+    def trains(self) -> bool:
+        """Whether weights are to be trained in this round; where one policy says no, only `finish` and `keep` come."""
+        return True
 
     def compose(self, data: TrainingData) -> TrainingData:
         """The data to train on, from the data so far."""
@@ -287,6 +331,10 @@ class Policy:
         """Tensors by name that the next round is to have, published beside the model; after `finish`."""
         del model, shown
         return {}
+
+    def account(self) -> Account:
+        """What the work since `build` took and brought; after `keep`."""
+        return Account()
 
     def remember(self, keepsakes: Keepsakes, student: Detector) -> tuple[MemoryItem, ...] | None:
         """The memory of the next round, or None where this policy has no say in it."""

@@ -9,15 +9,16 @@ which anchors should show which class, and logistic regression gives the rows. N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from treering_api import LinearProbe
 from treering_trainer.dataset import Sample
-from treering_trainer.policies.interface import Policy, Shown, Situation
+from treering_trainer.policies.interface import Account, Policy, Shown, Situation
 
 BATCH = 16
 """Images looked at together."""
@@ -76,6 +77,7 @@ class LinearProbePolicy(Policy):
     def __init__(self, settings: LinearProbe, situation: Situation) -> None:
         super().__init__(situation)
         self.settings = settings
+        self.passes = 0
 
     @property
     def fresh(self) -> tuple[int, ...]:
@@ -91,10 +93,23 @@ class LinearProbePolicy(Policy):
         fresh = [index for index in self.fresh if any((sample.boxes[:, 0] == index).any() for sample in samples)]
         if not fresh:
             return
+        self.passes += len(samples)
         with torch.no_grad():
             levels = self._look(model, samples, fresh)
         for layer, seen in levels.items():
             self._fit(layer, seen, fresh)
+
+    def account(self) -> Account:
+        """Each image was looked at once."""
+        return Account(forward_passes=self.passes)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it cost, for a training that goes on."""
+        return {"passes": self.passes}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        self.passes = int(state.get("passes", 0))
 
     def _fit(self, layer: nn.Conv2d, seen: Seen, fresh: list[int]) -> None:
         shows = seen.targets.sum(0) > 0

@@ -13,7 +13,7 @@ from treering_trainer.dataset import DataSet, cross_check, enforce
 from treering_trainer.policies.replay import memory_size
 from treering_trainer.records import AnalyseRecord
 from treering_trainer.stages.classes import boxed_classes, class_union
-from treering_trainer.stages.fetch import fetch_for_full, increment_sources
+from treering_trainer.stages.fetch import Source, current_folder, fetch_for_full, increment_sources, read_learned
 from treering_trainer.stages.shelf import load_datasets, save_datasets
 from treering_trainer.stages.verify import read_source, remembered_datasets, verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -62,6 +62,8 @@ def choose_strategy(
     if plan.strategy != "auto":
         forced = plan.spec.strategy != plan.strategy
         return plan.strategy, plan.reason if forced else f"spec.strategy is {plan.strategy}"
+    if not bench.learns:
+        return "incremental", "spec.policies.batchNorm.alone: nothing is trained, the statistics alone adapt"
     replay = plan.spec.policies.resolve().replay
     memory = memory_size(replay, history_images) if replay is not None and replay.enabled else 0
     cost = (history_images + new_images) / max(new_images + memory, 1)
@@ -76,7 +78,8 @@ def choose_strategy(
 def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:
     """Check what was learned before, less the pictures that models are measured on."""
     fetch_for_full(bench)
-    checked = [read_source(bench, source) for source in increment_sources(bench, bench.plan.history)]
+    sources = [item for item in increment_sources(bench, bench.plan.history) if not _only_adapted_to(bench, item)]
+    checked = [read_source(bench, source) for source in sources]
     history = [item.dataset for item in checked]
     holdouts = [dataset for dataset in datasets if dataset.kind == "holdout"]
     settings = bench.plan.spec.verification
@@ -86,6 +89,13 @@ def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:
     enforce([count for item in checked for count in item.counts], findings, settings)
     measured = {sample.sha256 for item in (*datasets, *remembered_datasets(bench)) for sample in item.val}
     save_datasets(history_path(bench), [_without(dataset, measured) for dataset in history])
+
+
+def _only_adapted_to(bench: Workbench, source: Source) -> bool:
+    """Whether a delivery has no label and never was learned: its round adapted BatchNorm's statistics alone."""
+    labels = bench.data_folder(source.kind, source.name) / "labels"
+    learned = {dataset.name for dataset in read_learned(current_folder(bench)).datasets()}
+    return source.name not in learned and not any(labels.rglob("*.txt"))
 
 
 def _refuse_strange_classes(history: Sequence[DataSet], names: Sequence[str]) -> None:

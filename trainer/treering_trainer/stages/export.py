@@ -121,7 +121,7 @@ def _candidates(bench: Workbench) -> tuple[tuple[MemoryItem, ...], tuple[Sample,
         for item in memory.items:
             items[item.sha256] = item
             samples[item.sha256] = item.to_sample(bench.bank, {name: place for place, name in enumerate(names)})
-    for dataset in load_datasets(verified_path(bench.folder)):
+    for dataset in load_datasets(verified_path(bench.folder)) if bench.learns else ():  # what was learned, no more
         classes = sorted(labelled_classes(dataset))
         for sample in dataset.train if dataset.kind == "increment" else ():
             item = MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=classes)
@@ -158,6 +158,8 @@ def _val_bank(bench: Workbench) -> Memory:
 def _learned(bench: Workbench) -> Learned:
     """Every picture that the candidate or a model before it was trained on."""
     before = Learned() if isinstance(bench.plan.base, str) else read_learned(current_folder(bench))
+    if not bench.learns:
+        return before
     full = bench.record(AnalyseRecord).strategy == "full" and bench.plan.history
     history = load_datasets(history_path(bench)) if full else ()
     fresh = [item for item in load_datasets(verified_path(bench.folder)) if item.kind == "increment"]

@@ -53,6 +53,8 @@ def _(record: PrepareRecord) -> str:
 
 @outcome.register
 def _(record: TrainRecord) -> str:
+    if not record.epochs:
+        return f"no weights trained, {record.forward_passes} images seen on {record.device}"
     early = " (stopped early)" if record.stopped_early else ""
     return f"{len(record.epochs)} epochs{early}, {record.image_passes} image passes on {record.device}"
 

@@ -10,7 +10,7 @@ from functools import partial
 from treering_api import ResolvedTraining, resolve_training
 from treering_trainer.engine.crew import Crew
 from treering_trainer.engine.recipe import Listener, Recipe
-from treering_trainer.progress import EpochFinished
+from treering_trainer.progress import EpochFinished, Message
 from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
 from treering_trainer.stages.keeping import save_kept
@@ -19,7 +19,7 @@ from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.ranks import train_in_ranks
 from treering_trainer.stages.shelf import load_training
 from treering_trainer.stages.workbench import Workbench
-from treering_trainer.yolo.training import Trained, has_ended
+from treering_trainer.yolo.training import Trained, has_ended, trains_weights
 from treering_trainer.yolo.training import train as run_recipe
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import save_model
@@ -32,7 +32,7 @@ def train(bench: Workbench) -> TrainRecord:
     recipe = make_recipe(bench)
     _tell_other_precision(bench)
     model = start_model(bench, analysis.strategy, recipe.names)
-    in_ranks = bench.crew.count > 1 and not has_ended(recipe, model)
+    in_ranks = bench.crew.count > 1 and trains_weights(recipe) and not has_ended(recipe, model)
     if in_ranks:
         train_in_ranks(bench)
     trained = run_recipe(recipe, model, validation(bench, recipe))
@@ -45,6 +45,8 @@ def train(bench: Workbench) -> TrainRecord:
         round_number=bench.plan.round,
     )
     save_kept(candidate_folder(bench), trained.kept)
+    for remark in trained.remarks:
+        bench.observer(Message("info", remark))
     return _record(trained, recipe, bench.crew, time.monotonic() - start_s)
 
 
@@ -65,6 +67,7 @@ def make_recipe(bench: Workbench) -> Recipe:
         listener=Listener(
             batch=lambda done, total: bench.tell("train", done, total, "images"),
             epoch=lambda record: bench.observer(EpochFinished(record, settings.epochs)),
+            finish=lambda policy: bench.observer(Message("info", f"after training: {policy}")),
         ),
         stop=bench.stop,
         repeats=data.repeats,
@@ -129,4 +132,7 @@ def _record(trained: Trained, recipe: Recipe, crew: Crew, duration_s: float) -> 
         gpu_seconds=trained.gpu_seconds,
         peak_memory_bytes=trained.peak_memory_bytes,
         duration_s=duration_s,
+        forward_passes=trained.forward_passes,
+        chosen=dict(trained.chosen),
+        remarks=trained.remarks,
     )

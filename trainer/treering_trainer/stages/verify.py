@@ -98,6 +98,7 @@ def read_source(bench: Workbench, source: Source) -> Checked:
         _renames(bench, source),
         workers=bench.threads,
         on_image=tell,
+        known=() if bench.learns or source.kind != "increment" else bench.plan.known_classes,
     )
 
 
@@ -168,6 +169,7 @@ def _hold_back(bench: Workbench, dataset: DataSet, learned: set[str]) -> DataSet
     """Give an increment without a val split one of its own, where the line has no hold-out."""
     evaluation = bench.plan.spec.evaluation
     wanted = dataset.kind == "increment" and not dataset.val and evaluation.val_fraction
+    wanted = wanted and (bench.learns or any(len(sample.boxes) for sample in dataset.train))
     return split(dataset, evaluation.val_fraction, learned) if wanted and not evaluation.holdouts else dataset
 
 

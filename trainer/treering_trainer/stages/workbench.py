@@ -93,6 +93,13 @@ class Workbench:
         """Remembered and validation images, named by content."""
         return self.shared / "bank"
 
+    @property
+    def learns(self) -> bool:
+        """Whether the round trains weights; not where only BatchNorm's statistics adapt, which needs no label."""
+        spec = self.plan.spec
+        first = isinstance(self.plan.base, str)
+        return first or self.plan.strategy == "full" or spec.policies.resolve().trains
+
     def data_folder(self, kind: str, name: str) -> Path:
         """Where a delivery or hold-out is pulled to."""
         return self.shared / "data" / kind / name

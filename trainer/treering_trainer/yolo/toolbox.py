@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,18 +15,21 @@ from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.tal import make_anchors
 
-from treering_trainer.dataset import Sample
+from treering_trainer.dataset import Sample, no_boxes
 from treering_trainer.policies.freeze import backbone_length, layers_of
 from treering_trainer.policies.interface import Dense
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.head import forget_training
-from treering_trainer.yolo.losses import criterion_parts
-from treering_trainer.yolo.parts import class_branches, head_of, last_convolution
+from treering_trainer.yolo.losses import PolicyLoss, criterion_parts
+from treering_trainer.yolo.parts import class_branches, class_names, head_of, last_convolution
 from treering_trainer.yolo.samples import reading_loader
+from treering_trainer.yolo.statistics import measure_statistics
 
 STRIDE = 32
 """Images are padded to a multiple of this many pixels."""
+STATISTICS_BATCH = 16
+"""Images that BatchNorm's statistics are measured over at a time, as many as a round's batch has by default."""
 BRANCHES = ("one2many", "one2one")
 """Of heads that need no suppression (YOLO26, YOLOv10); all others have one."""
 
@@ -84,9 +87,11 @@ class YoloToolbox:
     def loss(self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
         """The whole detection loss, mean per image, of a model in the mode that it is in; a scalar with gradients."""
         network = cast("DetectionModel", model)
-        criterion = self._criterion(network)
+        # Anchors that a detection left there can't take part in a gradient
+        head_of(network).shape = None
+        criterion = PolicyLoss(self._criterion(network), (), network, self)  # heeds boxes that mean "ignore here"
         total, _ = criterion(network(images), dict(batch))
-        return cast("torch.Tensor", total.sum() / images.shape[0])
+        return total / images.shape[0]
 
     def class_inputs(
         self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]
@@ -116,9 +121,22 @@ class YoloToolbox:
 
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
+        told = [replace(sample, ignored=no_boxes()) for sample in samples]  # they are no objects
+        if not any(len(sample.boxes) for sample in told):
+            return {}
         with tempfile.TemporaryDirectory() as folder:
-            score, _ = evaluate(self.detector(model), samples, name="probe", kind="val", folder=Path(folder))
+            score, _ = evaluate(self.detector(model), told, name="probe", kind="val", folder=Path(folder))
         return {name: found.map50 for name, found in score.classes.items()}
+
+    def measure_statistics(self, model: nn.Module, samples: Sequence[Sample], *, held: Collection[str] = ()) -> None:
+        """Measure BatchNorm's means and variances anew: the mean over the samples as they are; weights stay.
+
+        Args:
+            held: names of BatchNorm layers that keep theirs.
+        """
+        names = class_names(cast("DetectionModel", model))
+        batches = self.batches(samples, names, batch=STATISTICS_BATCH)
+        measure_statistics(model, (images for images, _ in batches), held)
 
     def detector(self, model: nn.Module) -> YoloDetector:
         """A detector with a copy of `model` as it is now."""

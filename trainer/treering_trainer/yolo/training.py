@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -38,6 +38,9 @@ class Trained:
         image_passes: images shown in the epochs that count, over all attempts; an epoch that was cut off is not.
         gpu_seconds: time that those epochs took, summed over all GPUs; 0 on a CPU.
         kept: by policy, what the next round is to have of it.
+        forward_passes: images that policies let a network see forward only.
+        chosen: what policies measured and chose, by `policy, name`.
+        remarks: what policies say of their work, in sentences.
     """
 
     model: DetectionModel
@@ -49,6 +52,14 @@ class Trained:
     gpu_seconds: float
     peak_memory_bytes: int
     kept: Mapping[str, Mapping[str, torch.Tensor]]
+    forward_passes: int = 0
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+def trains_weights(recipe: Recipe) -> bool:
+    """Whether there is an epoch to train: no policy of the recipe is against it."""
+    return all(policy.trains for policy in recipe.policies)
 
 
 def has_ended(recipe: Recipe, model: DetectionModel) -> bool:
@@ -95,6 +106,8 @@ def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> T
         ResumableError: a stop was asked for; everything up to the last full epoch is kept.
         BadSpecError: the recipe can't be trained: an override, its memory, or a loss that is no number any more.
     """
+    if not trains_weights(recipe):
+        return _untrained(recipe, model)
     fingerprint = fingerprint_of(recipe, model.state_dict().values())
     resumed = load_checkpoint(recipe.folder / CHECKPOINT, fingerprint=fingerprint)
     if resumed is not None and resumed["tally"]["finished"]:
@@ -134,26 +147,41 @@ def _read(recipe: Recipe, model: DetectionModel, state: Mapping[str, Any]) -> Tr
     return _trained(recipe, model, Tally.of(state["tally"]))
 
 
+def _untrained(recipe: Recipe, model: DetectionModel) -> Trained:
+    """The start weights and what the policies make of them; too short to be kept halfway."""
+    recipe.stop.check("train")
+    keep_threads()
+    prepare_model(recipe, model)
+    return _trained(recipe, model, Tally())
+
+
 def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
     if tally.best_weights is not None:
         averaged.load_state_dict(tally.best_weights)
-    model = averaged.float().eval()
+    model = averaged.float().eval().to(recipe.device)  # what was read from a checkpoint is on the processor
     forget_training(model)
-    shown = Shown(recipe.new, recipe.memory, recipe.val)
+    trained = trains_weights(recipe)
+    shown = Shown(recipe.new, recipe.memory, recipe.val, trained)
     for policy in recipe.policies:
+        if policy.works_after:
+            recipe.listener.finish(policy.name)
         policy.finish(model.eval(), shown)
     kept = {policy.name: dict(policy.keep(model.eval(), shown)) for policy in recipe.policies}
+    accounts = {policy.name: policy.account() for policy in recipe.policies}
     cuda = recipe.device.startswith("cuda")
     return Trained(
         model=model,
         epochs=tuple(tally.records),
         best_epoch=tally.best_epoch or len(tally.records),
-        stopped_early=len(tally.records) < recipe.settings.epochs,
-        image_passes=tally.passes,
+        stopped_early=trained and len(tally.records) < recipe.settings.epochs,
+        image_passes=tally.passes + sum(account.image_passes for account in accounts.values()),
         attempts=tally.attempts,
         gpu_seconds=tally.seconds if cuda else 0.0,
         peak_memory_bytes=tally.peak_memory_bytes,
         kept={name: tensors for name, tensors in kept.items() if tensors},
+        forward_passes=sum(account.forward_passes for account in accounts.values()),
+        chosen={f"{name}, {key}": value for name, item in accounts.items() for key, value in item.chosen.items()},
+        remarks=tuple(remark for account in accounts.values() for remark in account.remarks),
     )
 
 
