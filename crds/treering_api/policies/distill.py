@@ -40,7 +40,8 @@ class Distill(Block):
         default=1.0, description="Of the class term, 0 to 100; 1: about as strong as the detector's own class loss."
     )
     box_weight: Weight = Field(
-        default=1.0, description="Of the box term, 0 to 100; 1: about as strong as the detector's own loss of the sides."
+        default=1.0,
+        description="Of the box term, 0 to 100; 1: about as strong as the detector's own loss of sides.",
     )
     feature_weight: Weight = Field(
         default=0.0, description="Of the feature term, 0 to 100; 1: as strong as ultralytics' own distillation; 0: off."
@@ -53,9 +54,7 @@ class Distill(Block):
         description="What old classes learn from in new images: labels (given and pseudo) and the teacher, or, where "
         "nothing is labelled, the teacher alone.",
     )
-    published: Bool = Field(
-        default=True, description="Whether the published model is a teacher in incremental rounds."
-    )
+    published: Bool = Field(default=True, description="Whether the published model is a teacher in incremental rounds.")
     teachers: Annotated[tuple[Teacher, ...], Field(max_length=8), Keyed("uri")] = Field(
         default=(), description="Further teachers, such as a larger model, in every round; at most 8."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from treering_api import Freeze, Policies, PseudoLabels, Replay
+from treering_api import Distill, Freeze, Policies, PseudoLabels, Replay
 from treering_trainer.policies.interface import TrainingData
 
 
@@ -18,7 +18,7 @@ class Row:
         acts: whether the training data, or the frozen layers, show that it did.
     """
 
-    block: Freeze | Replay | PseudoLabels
+    block: Freeze | Replay | PseudoLabels | Distill
     acts: Callable[[TrainingData, tuple[str, ...]], bool]
 
     def policies(self, field: str) -> Policies:
@@ -32,5 +32,9 @@ ROWS: dict[str, Row] = {
         Replay(ratio=0.5, batch_share=0.25), lambda data, frozen: bool(data.memory) and data.batch_share == 0.25
     ),
     "pseudo_labels": Row(PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen: bool(data.pseudo_labels)),
+    "distill": Row(
+        Distill(background="teacher", feature_weight=0.1),
+        lambda data, frozen: all({0.0, 1.0} <= set(sample.ignored[:, 0]) for sample in data.new),
+    ),
 }
 """By field of `spec.policies`."""

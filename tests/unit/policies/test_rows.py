@@ -22,6 +22,7 @@ from treering_trainer.memory import Memory, MemoryItem, Remembered
 from treering_trainer.policies.interface import Policy, Situation, TrainingData
 from treering_trainer.policies.registry import POLICIES, active_policies
 from treering_trainer.yolo.detector import YoloDetector
+from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.training import Trained, train
 
 NAMES = ("a", "b", "c")
@@ -39,7 +40,16 @@ def situation(tmp_path: Path) -> Situation:
         items.append(MemoryItem.of(sample, NAMES, increment="first", classes=("a", "b")))
     memory = Memory(items=tuple(items))
     teacher = YoloDetector(seeing_model(("a", "b")), 64, "cpu")
-    return Situation("incremental", 0, NAMES, ("a", "b"), teacher, memory, Remembered(memory, folder).samples(NAMES))
+    return Situation(
+        "incremental",
+        0,
+        NAMES,
+        ("a", "b"),
+        teacher,
+        memory,
+        Remembered(memory, folder).samples(NAMES),
+        toolbox=YoloToolbox(64, "cpu"),
+    )
 
 
 def composed(policies: tuple[Policy, ...], folder: Path) -> TrainingData:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from treering_api import BadSpecError, Policies
+from treering_trainer.policies.distill import DistillPolicy
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
 from treering_trainer.policies.pseudo_labels import PseudoLabelsPolicy
@@ -18,6 +19,7 @@ POLICIES: tuple[tuple[str, Callable[[Any, Situation], Policy]], ...] = (
     ("freeze", FreezePolicy),
     ("replay", ReplayPolicy),
     ("pseudo_labels", PseudoLabelsPolicy),
+    ("distill", DistillPolicy),
 )
 """Field of `spec.policies` and the policy that reads it."""
 
