@@ -237,6 +237,10 @@ class Policy:
     def __init__(self, situation: Situation) -> None:
         self.situation = situation
 
+    def fingerprint(self) -> str:
+        """What decides what it does beside its settings; a training with another one is not resumed."""
+        return ""
+
     def compose(self, data: TrainingData) -> TrainingData:
         """The data to train on, from the data so far."""
         return data

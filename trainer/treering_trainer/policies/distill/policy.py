@@ -12,7 +12,13 @@ from torch import nn
 
 from treering_api import Distill
 from treering_trainer.dataset import Sample
-from treering_trainer.policies.distill.teachers import Notes, Teacher, choose_teachers, refuse_other_grids
+from treering_trainer.policies.distill.teachers import (
+    Notes,
+    Teacher,
+    choose_teachers,
+    refuse_other_grids,
+    weights_digest,
+)
 from treering_trainer.policies.distill.terms import (
     box_distance,
     class_distance,
@@ -41,6 +47,10 @@ class DistillPolicy(Policy):
         self.teachers = choose_teachers(settings, situation)
         self._notes = Notes(settings.cache_mib * MEBIBYTE, features=settings.feature_weight > 0)
         self._model: nn.Module | None = None
+
+    def fingerprint(self) -> str:
+        """The teachers' weights: another file may lie under a URI."""
+        return weights_digest(self.teachers)
 
     def compose(self, data: TrainingData) -> TrainingData:
         """With `background: teacher`, what no label of an image speaks of is unknown there, not background."""

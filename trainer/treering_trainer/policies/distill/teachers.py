@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -121,6 +122,15 @@ def refuse_other_grids(teacher: Teacher, strides: tuple[int, ...], toolbox: Tool
             f"the teacher's head looks every {_listed(own)} pixels, the line's every {_listed(strides)}",
             "Give a teacher with the same strides; most YOLO models have 8, 16 and 32.",
         )
+
+
+def weights_digest(teachers: Sequence[Teacher]) -> str:
+    """SHA-256 over all tensors of all teachers."""
+    digest = hashlib.sha256()
+    for teacher in teachers:
+        for tensor in teacher.detector.network.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _teacher(where: str, detector: Detector, names: Sequence[str], taught: Sequence[str]) -> Teacher:
