@@ -288,7 +288,7 @@ def test_training__keeps_old_outputs_nearer_to_the_teacher(tmp_path: Path) -> No
     moved = {}
     for weight in (0.0, 3.0):
         policy = DistillPolicy(settings(weight=weight, boxWeight=weight), make_situation(teacher))
-        model = trained(policy, tmp_path / f"{weight}" / "train", student)
+        model = trained(policy, tmp_path / f"{weight}" / "train", student, epochs=5, optimizer="SGD")
         with torch.no_grad():
             old, new = teacher(images)[1], model(images)[1]
         moved[weight] = [
