@@ -105,23 +105,32 @@ class DistillPolicy(Policy):
         settings, (height, width) = self.settings, batch["img"].shape[2:]
         picked, wanted = student.scores[:, teacher.student_columns].float(), said.scores.float()
         boxes = corners(student, width, height), corners(said, width, height)
-        shares = wanted.new_tensor(teacher.shares)
-        sure, best = wanted.sigmoid().max(dim=1)
+        shares, (sure, best) = wanted.new_tensor(teacher.shares), wanted.sigmoid().max(dim=1)
         certain = sure * ~on_objects(boxes[1], *self._objects(batch, unknown_to=teacher))
         terms = {}
         if settings.weight:
-            matters = certain
-            if settings.background == "teacher":  # no label says that the student is wrong there
-                unlabelled = ~on_objects(boxes[0].detach(), *self._objects(batch))
-                matters = torch.maximum(certain, picked.detach().sigmoid().amax(dim=1) * unlabelled)
-            agreed = ((distance_iou(boxes[0].detach(), boxes[1]) + 1) / 2).clamp(min=0)
-            terms["distill_class"] = settings.weight * weighted_mean(
-                class_distance(picked, wanted, shares), matters * agreed
-            )
+            weights = self._class_weights(certain, picked.detach(), (boxes[0].detach(), boxes[1]), batch)
+            distance = class_distance(picked, wanted, shares)
+            terms["distill_class"] = settings.weight * weighted_mean(distance, weights)
         if settings.box_weight:
             distance = box_distance(student, said, boxes, settings.temperature) * shares[best]
             terms["distill_box"] = settings.box_weight * weighted_mean(distance, certain)
         return terms
+
+    def _class_weights(
+        self,
+        certain: torch.Tensor,
+        picked: torch.Tensor,
+        boxes: tuple[torch.Tensor, torch.Tensor],
+        batch: Mapping[str, Any],
+    ) -> torch.Tensor:
+        """(images, anchors): how sure somebody is there, times how well both boxes agree."""
+        agreed = ((distance_iou(*boxes) + 1) / 2).clamp(min=0)
+        if self.settings.background == "labels":
+            return certain * agreed
+        # No label says that the student is wrong where it alone sees something
+        unlabelled = ~on_objects(boxes[0], *self._objects(batch))
+        return torch.maximum(certain, picked.sigmoid().amax(dim=1) * unlabelled) * agreed
 
     def _objects(
         self, batch: Mapping[str, Any], unknown_to: Teacher | None = None
