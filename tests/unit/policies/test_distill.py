@@ -171,7 +171,7 @@ def test_losses__the_background_is_the_teachers_only_where_it_is_told_so() -> No
         policy = DistillPolicy(settings(background=background), make_situation(teacher))
         policy.build(student)
         found[background] = losses_of(policy, student, batch)["distill_class"]
-    assert found["teacher"] > 20 * found["labels"]
+    assert found["teacher"] > 5 * found["labels"]
 
 
 def test_losses__two_teachers_of_one_class_share_it() -> None:
@@ -333,7 +333,7 @@ def test_notes__are_taken_where_images_look_the_same_and_change_nothing(
     for cache in (0, 64):
         situation, network = counted(teacher)
         policy = DistillPolicy(settings(cacheMib=cache), situation)
-        models.append(trained(policy, tmp_path / f"{cache}" / "train", student, overrides=overrides))
+        models.append(trained(policy, tmp_path / f"{cache}" / "train", student, overrides=overrides, optimizer="SGD"))
         shown.append(network.images)
     assert shown == [12, looks]
     for name, tensor in models[0].state_dict().items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from ultralytics.cfg import get_cfg
 
@@ -11,7 +13,8 @@ from treering_trainer.yolo.toolbox import YoloToolbox
 
 
 def test_class_loss__of_an_unknown_class_is_felt_at_labelled_objects_only() -> None:
-    model, toolbox = seeing_model(), YoloToolbox(64, "cpu")
+    toolbox = YoloToolbox(64, "cpu")
+    model: Any = seeing_model()
     model.args = get_cfg()
     loss = PolicyLoss(model.init_criterion(), (), model.train(), toolbox)
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
