@@ -90,6 +90,20 @@ WeightsUri = Annotated[
 ]
 """Where a model comes from."""
 
+CheckpointUri = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=URI_LENGTH,
+        pattern=rf"^({_S3}/[^\x00-\x1f?#]+\.pt|file:///[^\x00-\x1f?#]+\.pt|[A-Za-z0-9][A-Za-z0-9._-]*\.pt)$",
+        json_schema_extra={
+            "x-mend": "Write s3://bucket/path/weights.pt, file:///absolute/weights.pt, or an official name such as "
+            "yolov8x.pt"
+        },
+    ),
+]
+"""Where a trained model comes from."""
+
 Duration = Annotated[
     str,
     Field(

@@ -91,7 +91,8 @@ def seeing_model(
             scores.weight.mul_(8.0)
         for sides in (last_convolution(level) for level in head.cv2):
             assert sides.bias is not None
-            sides.bias.view(4, -1)[:, 1] = 6.0  # of 16 distances from the centre
+            if head.reg_max > 1:  # else the distance itself, and it starts as 2
+                sides.bias.view(4, -1)[:, 1] = 6.0  # of 16 distances from the centre
     return model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from treering_api import BatchNorm, Ewc, Freeze, LinearProbe, Policies, PseudoLabels, Replay, WeightMerge
+from treering_api import BatchNorm, Distill, Ewc, Freeze, LinearProbe, Policies, PseudoLabels, Replay, WeightMerge
 from treering_trainer.policies.interface import TrainingData
 from treering_trainer.yolo.training import Trained
 
@@ -20,7 +20,7 @@ class Row:
         leaves: whether what the training gave shows that it did; None where it doesn't.
     """
 
-    block: BatchNorm | Ewc | Freeze | LinearProbe | Replay | PseudoLabels | WeightMerge
+    block: BatchNorm | Distill | Ewc | Freeze | LinearProbe | Replay | PseudoLabels | WeightMerge
     acts: Callable[[TrainingData, tuple[str, ...]], bool] | None = None
     leaves: Callable[[Trained], bool] | None = None
 
@@ -37,6 +37,10 @@ ROWS: dict[str, Row] = {
         Replay(ratio=0.5, batch_share=0.25), lambda data, frozen: bool(data.memory) and data.batch_share == 0.25
     ),
     "pseudo_labels": Row(PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen: bool(data.pseudo_labels)),
+    "distill": Row(
+        Distill(background="teacher", feature_weight=0.1),
+        lambda data, frozen: all({0.0, 1.0} <= set(sample.ignored[:, 0]) for sample in data.new),
+    ),
     "ewc": Row(
         Ewc(strength=100, images=2),
         leaves=lambda trained: trained.epochs[-1].losses["ewc"] > 0 and "model.0.conv.weight" in trained.kept["ewc"],

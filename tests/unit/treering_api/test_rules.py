@@ -14,13 +14,13 @@ from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
 from treering_api.crd import openapi_schema
 from treering_api.fields import Block
 from treering_api.model import CertificateAuthority
-from treering_api.policies import BatchNorm, Freeze, Policies, Replay, Unfreeze
+from treering_api.policies import BatchNorm, Distill, Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
 from treering_api.rules import Rule
 from treering_api.spec import Spec
 
 RULED: tuple[type[Block], ...] = (
-    IncrementalTrain, Spec, Policies, BatchNorm, Freeze, Replay, Unfreeze,
+    IncrementalTrain, Spec, Policies, BatchNorm, Distill, Freeze, Replay, Unfreeze,
     CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
 )  # fmt: skip
 RULES = [(block, rule) for block in RULED for rule in block.rules]
@@ -54,6 +54,10 @@ CASES: list[tuple[type[Block], int, dict[str, Any], bool]] = [
     (Replay, 0, {"ratio": 0}, False),
     (Replay, 0, {"ratio": 0.0, "maxImages": 9}, True),
     (Replay, 0, {"ratio": 0, "enabled": False}, True),
+    (Distill, 0, {}, True),
+    (Distill, 0, {"published": False}, False),
+    (Distill, 0, {"published": False, "enabled": False}, True),
+    (Distill, 0, {"published": False, "teachers": [{"uri": "yolov8x.pt"}]}, True),
     (Unfreeze, 0, {}, True),
     (Unfreeze, 0, {"schedule": "topDown"}, True),
     (Unfreeze, 0, {"schedule": "custom"}, False),

@@ -17,14 +17,18 @@ from tests.plugins.tiny_training import (
     make_recipe,
     make_samples,
     make_settings,
+    seeing_model,
     tensors_of,
     tiny_model,
 )
-from treering_api import Freeze, ResumableError
+from treering_api import Distill, Freeze, ResumableError
 from treering_trainer.engine.ranks import Rank
 from treering_trainer.engine.recipe import Recipe
+from treering_trainer.policies.distill import DistillPolicy
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
+from treering_trainer.yolo.detector import YoloDetector
+from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.training import Trained, has_ended, train, train_as_rank
 
 
@@ -37,6 +41,7 @@ class Case:
     optimizer: Any = "SGD"  # whose steps are as near as the gradients; Adam's first steps only know their signs
     architecture: dict[str, Any] = field(default_factory=lambda: ARCHITECTURE)
     statistics: str = ""
+    distilled: bool = False
 
 
 CASES = {
@@ -44,6 +49,7 @@ CASES = {
     "statistics-held": Case(statistics="all"),
     "memory-share": Case(images=9, memory=3, batch_share=0.25),
     "two-branches": Case(architecture=TWO_BRANCHES),
+    "distilled": Case(distilled=True),
 }
 
 
@@ -52,6 +58,10 @@ def recipe_of(case: Case, folder: Path, pictures: Path, stop_at: int | None = No
     if case.statistics:
         freeze = Freeze.model_validate({"layers": 2, "batchNorm": case.statistics, "rounds": "all"})
         policies = (FreezePolicy(freeze, Situation("incremental", 0, ("a", "b", "c"))),)
+    if case.distilled:
+        teacher = YoloDetector(seeing_model(("a", "b")), 64, "cpu")
+        situation = Situation("incremental", 0, ("a", "b", "c"), ("a", "b"), teacher, toolbox=YoloToolbox(64, "cpu"))
+        policies = (DistillPolicy(Distill(feature_weight=0.1), situation),)
     recipe, _ = make_recipe(
         folder,
         make_samples(pictures, case.images),

@@ -87,7 +87,7 @@ def fingerprint_of(recipe: Recipe, weights: Iterable[torch.Tensor]) -> str:
         digest.update(sample.sha256.encode())
         digest.update(sample.boxes.tobytes())
     for policy in recipe.policies:
-        digest.update(f"{policy.name}{getattr(policy, 'settings', '')!r}".encode())
+        digest.update(f"{policy.name}{getattr(policy, 'settings', '')!r}{policy.fingerprint()}".encode())
     for tensor in weights:
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

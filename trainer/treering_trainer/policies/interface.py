@@ -66,12 +66,14 @@ class Dense:
             head has no distributions (`reg_max` 1) one bin, the distance itself in strides.
         anchors: (anchors, 2) centre x, y as shares of the network's input.
         strides: (anchors,) pixels.
+        features: what the head made it of, (images, channels, height, width) per level, in the order of the anchors.
     """
 
     scores: torch.Tensor
     sides: torch.Tensor
     anchors: torch.Tensor
     strides: torch.Tensor
+    features: tuple[torch.Tensor, ...] = ()
 
 
 class Toolbox(Protocol):
@@ -79,6 +81,20 @@ class Toolbox(Protocol):
 
     def dense(self, model: nn.Module, predictions: Any) -> tuple[Dense, ...]:
         """What the output of `model` says, from training or evaluation mode; one entry per branch of the head."""
+
+    def strides(self, model: nn.Module) -> tuple[int, ...]:
+        """Pixels between neighbouring anchors, per level of the head."""
+
+    def projectors(self, student: nn.Module, teacher: nn.Module, *, seed: int) -> nn.ModuleList:
+        """Untrained maps from the student's features to the teacher's, one per level, as ultralytics makes them."""
+
+    def feature_loss(self, projected: torch.Tensor, taught: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """ultralytics' distance of features, weighed by where the teacher sees something; a scalar.
+
+        Args:
+            projected: (images, channels, height, width), the student's; `taught` likewise, the teacher's.
+            scores: (images, 1, height x width), 0..1.
+        """
 
     def parts(self, model: nn.Module) -> Mapping[str, tuple[str, ...]]:
         """Layers of `backbone`, `neck` and `head`, as indices (`"4"`) below the model's list of layers, in order."""
@@ -215,7 +231,7 @@ class Situation:
         teacher: the published model, None in a line's first round.
         memory: what the line remembers; empty in a line's first round.
         memory_samples: the same with its images on this machine, class indices into `names`.
-        teachers: further models by the URI in the spec; empty where they are not needed (any more).
+        teachers: further models by the URI in the spec; empty where they are not needed.
         kept: by policy, what it kept in the round that made the published model.
         toolbox: the machinery around models; None where only data is looked at.
     """
@@ -276,6 +292,10 @@ class Policy:
         """Whether weights are to be trained in this round; where one policy says no, only `finish` and `keep` come."""
         return True
 
+    def fingerprint(self) -> str:
+        """What decides what it does beside its settings; a training with another one is not resumed."""
+        return ""
+
     def compose(self, data: TrainingData) -> TrainingData:
         """The data to train on, from the data so far."""
         return data
@@ -307,7 +327,12 @@ class Policy:
         """After the last batch of an epoch, counted from 0."""
 
     def losses(self, batch: Mapping[str, Any], predictions: Any) -> dict[str, torch.Tensor]:
-        """Further loss terms by name, each a scalar per batch, added to the detector's own loss."""
+        """Further loss terms by name, each a scalar per batch, added to the detector's own loss.
+
+        Args:
+            batch: what ultralytics' loss is given; `steady` in it says whether these images look the same whenever they
+                are shown, because nothing is augmented.
+        """
         del batch, predictions
         return {}
 

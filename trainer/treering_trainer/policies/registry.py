@@ -10,6 +10,7 @@ from typing import Any
 
 from treering_api import BadSpecError, Policies
 from treering_trainer.policies.batch_norm import BatchNormPolicy
+from treering_trainer.policies.distill import DistillPolicy
 from treering_trainer.policies.ewc import EwcPolicy
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
@@ -24,6 +25,7 @@ POLICIES: tuple[tuple[str, Callable[[Any, Situation], Policy]], ...] = (
     ("linear_probe", LinearProbePolicy),
     ("replay", ReplayPolicy),
     ("pseudo_labels", PseudoLabelsPolicy),
+    ("distill", DistillPolicy),
     ("ewc", EwcPolicy),
     ("weight_merge", WeightMergePolicy),
 )

@@ -18,6 +18,7 @@ from treering_trainer.records import (
 )
 from treering_trainer.stages.fetch import base_path
 from treering_trainer.stages.train import settle, used_precision
+from treering_trainer.stages.weights import teacher_stamps
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import sha256_of
 from treering_trainer.version import VERSION
@@ -66,6 +67,7 @@ def settings(bench: Workbench) -> dict[str, str]:
         "device": train.device,
         "image size": str(plan.spec.model.image_size),
         **_start(bench),
+        **{f"{name} digest": digest for name, digest in teacher_stamps(bench).items()},
         **{f"policy {name}": getattr(policies, _field(name)).model_dump_json() for name in policies.active()},
         **{f"override {name}": str(value) for name, value in used.overrides.items()},
         "plan": plan.digest(),

@@ -91,7 +91,7 @@ def _remember(bench: Workbench, student: YoloDetector) -> tuple[Memory, dict[str
     """The memory of the next round: chosen by one policy, labelled further by others."""
     candidates, samples = _candidates(bench)
     history = sum(bench.lineage.train_images.values()) + bench.record(AnalyseRecord).new_images
-    policies = round_policies(bench, student.names)
+    policies = round_policies(bench, student.names, trained=True)
     chosen = _choose(policies, Keepsakes(candidates, samples, history), student)
     images = dict(zip((item.sha256 for item in candidates), samples, strict=True))
     before = _box_counts(chosen)

@@ -14,15 +14,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
-from treering_api import BadDataError, BadSpecError, Increment, ModelRef, StoreError
+from treering_api import BadDataError, Increment, ModelRef, StoreError
 from treering_trainer.dataset import Kind, wanted_keys
 from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
 from treering_trainer.progress import Message
 from treering_trainer.records import AnalyseRecord, FetchRecord
 from treering_trainer.stages.keeping import KEPT
+from treering_trainer.stages.weights import fetch_teachers, fetch_weights, named, teacher_stamps, weights_place
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import (
     NoStoreError,
@@ -65,15 +65,16 @@ class Fetched:
 
 
 def fetch(bench: Workbench) -> FetchRecord:
-    """Pull the weights to start from, the bank, the round's increments and the hold-outs."""
+    """Pull the weights to start from, teachers, the bank, the round's increments and the hold-outs."""
     start_s = time.monotonic()
     first = isinstance(bench.plan.base, str)
     pulled = [_fetch_base(bench)] if first else [_fetch_published(bench), _fetch_bank(bench)]
+    pulled += fetch_teachers(bench)
     sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
     fetched = {f"{source.kind}/{source.name}": fetch_source(bench, source) for source in sources}
     pulled += [source.pulled for source in fetched.values()]
     stamps = {name: source.stamp for name, source in fetched.items()}
-    _start_anew_if_changed(bench, stamps | (_base_stamp(bench) if first else {}))
+    _start_anew_if_changed(bench, stamps | teacher_stamps(bench) | (_base_stamp(bench) if first else {}))
     _fetch_history_again(bench)
     return FetchRecord(
         objects=sum(part.objects for part in pulled),
@@ -108,7 +109,7 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
         StoreError: it can't be read; names the field that names it.
     """
     store = open_store(source.uri, bench.connection)
-    with _named(source.field):
+    with named(source.field):
         objects = {info.key: info for info in store.list()}
     keys = wanted_keys(objects, source.kind)
     if not any(key.startswith("images/") for key in keys):
@@ -120,7 +121,7 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
     folder = bench.data_folder(source.kind, source.name)
     _remove_strays(folder, keys)
     wanted = [objects[key] for key in keys]
-    with _named(source.field):
+    with named(source.field):
         pulled = _pull(bench, store, {key: folder / key for key in keys}, source.name, listing=wanted)
     return Fetched(pulled, _stamp(source.uri, wanted))
 
@@ -132,6 +133,7 @@ def fetch_for_training(bench: Workbench) -> None:
     else:
         _fetch_published(bench)
         _fetch_bank(bench)
+    fetch_teachers(bench)
     for source in increment_sources(bench, bench.plan.increments):
         fetch_source(bench, source)
 
@@ -158,7 +160,7 @@ def current_folder(bench: Workbench) -> Path:
 
 def base_path(bench: Workbench) -> Path:
     """Where the base weights lie in the work folder."""
-    _, name = _base_place(bench.plan.spec.model.base)
+    _, name = weights_place(bench.plan.spec.model.base)
     return bench.shared / "models" / "base" / name.rsplit("/", 1)[-1]
 
 
@@ -173,12 +175,6 @@ def read_learned(folder: Path) -> Learned:
     return Learned.model_validate_json(path.read_bytes()) if path.exists() else Learned()
 
 
-def _base_place(uri: str) -> tuple[str, str]:
-    """Folder and name of the base weights; `open_store` decodes the folder of a file:// URI, so the name is, too."""
-    parent, _, name = uri.rpartition("/")
-    return parent, unquote(name) if uri.startswith("file://") else name
-
-
 def _base_stamp(bench: Workbench) -> dict[str, str]:
     """Changes with the base weights; a name that ultralytics knows always means the same ones."""
     return {"base": sha256_of(base_path(bench))} if "://" in bench.plan.spec.model.base else {}
@@ -188,13 +184,7 @@ def _fetch_base(bench: Workbench) -> Pulled:
     uri = bench.plan.spec.model.base
     if "://" not in uri:
         return Pulled(objects=0, size_bytes=0, from_cache=0)  # a name that ultralytics knows
-    parent, name = _base_place(uri)
-    store = open_store(parent, bench.connection)
-    try:
-        with _named("spec.model.base"):
-            return pull(store, {name: base_path(bench)})
-    except NotFoundError as error:
-        raise BadSpecError("spec.model.base", f"{uri} does not exist", "Mend the URI or upload the weights") from error
+    return fetch_weights(bench, uri, base_path(bench), "spec.model.base")
 
 
 def _fetch_published(bench: Workbench, names: tuple[str, ...] = MODEL_FILES) -> Pulled:
@@ -249,16 +239,6 @@ def _belonging(what: str) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _named(field: str) -> Iterator[None]:
-    """Put the field of the spec before the URI that it names."""
-    try:
-        yield
-    except StoreError as error:
-        error.where = f"{field}: {error.where}"
-        raise
-
-
 def _stamp(uri: str, objects: Iterable[ObjectInfo]) -> str:
     text = json.dumps([uri, [[info.key, info.etag] for info in objects]])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -268,7 +248,7 @@ def _start_anew_if_changed(bench: Workbench, stamps: dict[str, str]) -> None:
     seen = bench.folder / _STAMPS
     text = json.dumps(stamps, sort_keys=True).encode()
     if seen.exists() and seen.read_bytes() != text:
-        _start_anew(bench, "a delivery, a hold-out or the base weights changed")
+        _start_anew(bench, "a delivery, a hold-out, a teacher or the base weights changed")
     write_atomic(seen, text)
 
 

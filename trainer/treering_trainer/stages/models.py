@@ -8,6 +8,7 @@ from pathlib import Path
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.stages.fetch import base_path, current_folder
+from treering_trainer.stages.weights import teacher_fields, teacher_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.head import grow_head
@@ -40,6 +41,26 @@ def start_model(bench: Workbench, strategy: str, names: tuple[str, ...]) -> Dete
 def published_detector(bench: Workbench) -> YoloDetector:
     """The model in production, ready to detect."""
     return make_detector(bench, load_model(current_folder(bench)))
+
+
+def teacher_detectors(bench: Workbench) -> dict[str, YoloDetector]:
+    """Further teachers of the round by URI, ready to detect.
+
+    Raises:
+        BadSpecError: a file is no detection model, or holds foreign code; names the teacher's field.
+    """
+    found = {}
+    for uri, field in teacher_fields(bench).items():
+        try:
+            if "://" in uri:
+                model = load_foreign(teacher_path(bench, uri), shown_as=uri)
+            else:
+                model = load_official(uri, bench.shared / "models" / "official")
+        except BadSpecError as error:
+            error.where = field
+            raise
+        found[uri] = make_detector(bench, model)
+    return found
 
 
 def candidate_folder(bench: Workbench) -> Path:

@@ -18,7 +18,7 @@ from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import class_union, labelled_classes
 from treering_trainer.stages.fetch import MEMORY, current_folder, read_memory
 from treering_trainer.stages.keeping import read_kept
-from treering_trainer.stages.models import published_detector, toolbox
+from treering_trainer.stages.models import published_detector, teacher_detectors, toolbox
 from treering_trainer.stages.shelf import load_datasets, save_training
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -49,9 +49,16 @@ def prepare(bench: Workbench) -> PrepareRecord:
     )
 
 
-def round_policies(bench: Workbench, names: tuple[str, ...]) -> tuple[Policy, ...]:
-    """The policies of the round, ready to act."""
-    return active_policies(bench.plan.spec.policies, situation(bench, names))
+def round_policies(bench: Workbench, names: tuple[str, ...], *, trained: bool = False) -> tuple[Policy, ...]:
+    """The policies of the round, ready to act.
+
+    Args:
+        trained: whether training is over, and further teachers are not needed any more.
+    """
+    found = situation(bench, names)
+    return active_policies(
+        bench.plan.spec.policies, found if trained else replace(found, teachers=teacher_detectors(bench))
+    )
 
 
 def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:

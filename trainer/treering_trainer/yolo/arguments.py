@@ -5,6 +5,7 @@ Which overrides may stand there at all is decided where the spec is read, in `tr
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from ultralytics.cfg import get_cfg
@@ -13,6 +14,13 @@ from treering_api import BadSpecError
 from treering_trainer.engine.recipe import Recipe
 
 FIELD = "spec.training.overrides"
+MIXING = ("mosaic", "mixup", "cutmix", "copy_paste")
+"""Arguments that show several images as one; ultralytics sets them to 0 for the last `close_mosaic` epochs."""
+VARYING = (
+    *("degrees", "translate", "scale", "shear", "perspective", "hsv_h", "hsv_s", "hsv_v"),
+    *("flipud", "fliplr", "bgr", "multi_scale"),
+)
+"""Arguments that show an image in another way each time, where they are not 0; albumentations, too, if installed."""
 
 
 def arguments(recipe: Recipe) -> dict[str, Any]:
@@ -49,6 +57,17 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
         "val": True,
         "save": True,
     }
+
+
+def is_steady(settings: Any, *, mosaic_closed: bool) -> bool:
+    """Whether an image looks the same whenever it is shown.
+
+    Args:
+        settings: ultralytics' arguments.
+        mosaic_closed: whether mixtures of images are over by now.
+    """
+    varying = VARYING if mosaic_closed else (*VARYING, *MIXING)
+    return not any(getattr(settings, name) for name in varying) and find_spec("albumentations") is None
 
 
 def check_overrides(overrides: dict[str, bool | int | float | str]) -> None:

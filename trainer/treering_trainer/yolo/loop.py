@@ -22,7 +22,7 @@ from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
 from treering_trainer.policies.interface import Shown
 from treering_trainer.records import EpochRecord
-from treering_trainer.yolo.arguments import arguments
+from treering_trainer.yolo.arguments import arguments, is_steady
 from treering_trainer.yolo.losses import PolicyLoss
 from treering_trainer.yolo.parts import grid_size
 from treering_trainer.yolo.resume import restore, state_of
@@ -161,6 +161,12 @@ class TreeringTrainer(DetectionTrainer):
         self._ultralytics._model_train()
         for policy in self.recipe.policies:
             policy.train_mode(self.network)
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Images on the device, 0..1, and whether they look as they will in other epochs."""
+        placed: dict[str, Any] = self._ultralytics.preprocess_batch(batch)
+        closed = bool(self.args.close_mosaic) and self.epoch >= self.epochs - self.args.close_mosaic
+        return {**placed, "steady": is_steady(self.args, mosaic_closed=closed)}
 
     def validate(self) -> tuple[dict[str, float], float | None]:
         """Fitness of the averaged weights, where there is something to validate on; the best ones are kept."""

@@ -78,7 +78,8 @@ class _WeighedClassLoss(nn.Module):
             if weights is not None:
                 loss = loss * weights
         if self.heeded is not None:
-            loss = loss * (self.heeded | (targets > 0))
+            # An anchor that has an object is not "unknown": what is there is no other class
+            loss = loss * (self.heeded | (targets > 0).any(dim=-1, keepdim=True))
         return loss
 
 
@@ -103,10 +104,12 @@ def heeded(dense: Dense, ignored: torch.Tensor) -> torch.Tensor:
     """(images, anchors, classes): whether a class counts at an anchor; not where its centre lies in an ignored box."""
     images, classes, anchors = dense.scores.shape
     counts = torch.ones((images, classes, anchors), dtype=torch.bool, device=dense.scores.device)
-    distance = (dense.anchors[None] - ignored[:, None, 2:4]).abs()
-    inside = (distance <= ignored[:, None, 4:6] / 2).all(dim=2)
-    for row, covered in zip(ignored[:, :2].long().tolist(), inside, strict=True):
-        counts[row[0], row[1]] &= ~covered
+    # A box often stands there for many classes: it is looked at once
+    places, which = ignored[:, [0, 2, 3, 4, 5]].unique(dim=0, return_inverse=True)
+    distance = (dense.anchors[None] - places[:, None, 1:3]).abs()
+    inside = (distance <= places[:, None, 3:5] / 2).all(dim=2)
+    for number, (image, covered) in enumerate(zip(places[:, 0].long().tolist(), inside, strict=True)):
+        counts[image, ignored[which == number, 1].long()] &= ~covered
     return counts.permute(0, 2, 1)
 
 

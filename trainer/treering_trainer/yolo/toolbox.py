@@ -20,6 +20,7 @@ from treering_trainer.policies.freeze import backbone_length, layers_of
 from treering_trainer.policies.interface import Dense
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.evaluation import evaluate
+from treering_trainer.yolo.features import feature_loss, make_projectors
 from treering_trainer.yolo.head import forget_training
 from treering_trainer.yolo.losses import PolicyLoss, criterion_parts
 from treering_trainer.yolo.parts import class_branches, class_names, head_of, last_convolution
@@ -53,6 +54,18 @@ class YoloToolbox:
         raw = predictions[1] if isinstance(predictions, tuple) else predictions
         branches = [raw[name] for name in BRANCHES] if BRANCHES[0] in raw else [raw]
         return tuple(_dense(model, branch) for branch in branches)
+
+    def strides(self, model: nn.Module) -> tuple[int, ...]:
+        """Pixels between neighbouring anchors, per level of the head."""
+        return tuple(int(stride) for stride in head_of(model).stride.tolist())
+
+    def projectors(self, student: nn.Module, teacher: nn.Module, *, seed: int) -> nn.ModuleList:
+        """Untrained maps from the student's features to the teacher's, one per level, as ultralytics makes them."""
+        return make_projectors(cast("DetectionModel", student), cast("DetectionModel", teacher), seed=seed)
+
+    def feature_loss(self, projected: torch.Tensor, taught: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """ultralytics' distance of features, weighed by where the teacher sees something; a scalar."""
+        return feature_loss(projected, taught, scores)
 
     def parts(self, model: nn.Module) -> dict[str, tuple[str, ...]]:
         """Layers of `backbone`, `neck` and `head`, as indices below the model's list of layers, in order."""
@@ -180,4 +193,5 @@ def _dense(model: nn.Module, branch: Mapping[str, Any]) -> Dense:
         sides=sides.view(sides.shape[0], 4, sides.shape[1] // 4, sides.shape[2]),
         anchors=points * per_anchor / points.new_tensor([width, height]),
         strides=per_anchor[:, 0],
+        features=tuple(features),
     )
