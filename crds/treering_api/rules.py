@@ -235,7 +235,8 @@ def _default(block_type: type[BaseModel], path: str) -> object:
     field = block_type.model_fields[first]
     if not rest:
         return None if field.default is PydanticUndefined else field.default
-    assert isinstance(field.annotation, type), f"{path}: only plain blocks are looked into"
+    if not isinstance(field.annotation, type):
+        return None  # the block may be absent, and then nothing in it has a value: ask it for other than its defaults
     return _default(field.annotation, rest)
 
 

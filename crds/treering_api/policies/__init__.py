@@ -5,7 +5,7 @@ One module per policy. `BLOCKS` is the list of all of them; the trainer's regist
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
@@ -20,6 +20,7 @@ from treering_api.policies.pseudo_labels import PseudoLabels
 from treering_api.policies.replay import Replay
 from treering_api.policies.unfreeze import Unfreeze, UnfreezeStage
 from treering_api.policies.weight_merge import WeightMerge
+from treering_api.rules import Count, Given, Is, Not, Rule
 
 __all__ = [
     "BLOCKS",
@@ -46,9 +47,27 @@ BLOCKS = (
 class Policies(Block):
     """Which policies act. Explicit fields win over the preset."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="replay",
+            found="replay needs pictures of earlier rounds, and memory: none keeps none",
+            mend="Leave replay out, or write enabled: false in it, or memory: images",
+            expression=Count(
+                (Not(Is("memory", "none")), Not(Given("replay")), Is("replay.enabled", False)),
+                least=1,
+            ),
+        ),
+    )
+
     preset: Literal["retain", "none"] = Field(
         default="retain",
         description="retain: replay and pseudo-labels with their defaults; none: only what stands here.",
+    )
+    memory: Literal["images", "none"] = Field(
+        default="images",
+        description="What the line's store keeps of pictures. images: the replay memory, increments' val pictures, the "
+        "worst pictures in reports; none: no picture at all. Then there is no replay, and only hold-outs show "
+        "forgetting.",
     )
     freeze: Freeze | None = Field(default=None, description="Keep a part of the network as it is.")
     unfreeze: Unfreeze | None = Field(default=None, description="Let the network learn part by part, from the top.")
@@ -66,7 +85,7 @@ class Policies(Block):
             return self
         filled = {
             "preset": "none",
-            "replay": self.replay or Replay(),
+            "replay": self.replay or (Replay() if self.memory == "images" else None),
             "pseudo_labels": self.pseudo_labels or PseudoLabels(),
         }
         return self.model_copy(update=filled)
