@@ -21,6 +21,7 @@ from treering_trainer.policies.interface import Dense
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.head import forget_training
+from treering_trainer.yolo.losses import PolicyLoss
 from treering_trainer.yolo.parts import class_branches, head_of, last_convolution
 from treering_trainer.yolo.samples import reading_loader
 
@@ -83,9 +84,9 @@ class YoloToolbox:
     def loss(self, model: nn.Module, images: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
         """The whole detection loss, mean per image, of a model in the mode that it is in; a scalar with gradients."""
         network = cast("DetectionModel", model)
-        criterion = self._criterion(network)
+        criterion = PolicyLoss(self._criterion(network), (), network, self)  # blind where the labels are
         total, _ = criterion(network(images), dict(batch))
-        return cast("torch.Tensor", total.sum() / images.shape[0])
+        return total / images.shape[0]
 
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
