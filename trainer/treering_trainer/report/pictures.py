@@ -28,8 +28,8 @@ _QUALITY = 80
 class Picture:
     """One image for the page.
 
-    `data_uri` is a JPEG, None where the file is gone or is not to be shown. `keys` are what the page can filter by: `c<index>` for each class
-    that is on the image or was seen on it, `s<index>` for its evaluation set.
+    `data_uri` is a JPEG, None where the file is gone or is not to be shown. `keys` are what the page can filter by:
+    `c<index>` for each class that is on the image or was seen on it, `s<index>` for its evaluation set.
     """
 
     name: str
