@@ -14,7 +14,7 @@ from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
 from treering_api.crd import openapi_schema
 from treering_api.fields import Block
 from treering_api.model import CertificateAuthority
-from treering_api.policies import Freeze, Replay, Unfreeze
+from treering_api.policies import Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
 from treering_api.rules import Rule
 from treering_api.spec import Spec
@@ -52,7 +52,14 @@ CASES: list[tuple[type[Block], int, dict[str, Any], bool]] = [
     (Replay, 0, {}, True),
     (Replay, 0, {"ratio": 0}, False),
     (Replay, 0, {"ratio": 0.0, "maxImages": 9}, True),
+    (Replay, 0, {"ratio": 0, "maxBytes": 5000}, True),
     (Replay, 0, {"ratio": 0, "enabled": False}, True),
+    (Policies, 0, {}, True),
+    (Policies, 0, {"memory": "images", "replay": {"ratio": 0.2}}, True),
+    (Policies, 0, {"memory": "none"}, True),
+    (Policies, 0, {"memory": "none", "replay": {}}, False),
+    (Policies, 0, {"memory": "none", "replay": {"enabled": True}}, False),
+    (Policies, 0, {"memory": "none", "replay": {"enabled": False}}, True),
     (Unfreeze, 0, {}, True),
     (Unfreeze, 0, {"schedule": "topDown"}, True),
     (Unfreeze, 0, {"schedule": "custom"}, False),

@@ -106,7 +106,7 @@ def split_ignored(batch: dict[str, Any], classes: int) -> tuple[dict[str, Any], 
 def heeded(dense: Dense, ignored: torch.Tensor) -> torch.Tensor:
     """(images, anchors, classes): whether a class counts at an anchor; not where its centre lies in an ignored box."""
     images, classes, anchors = dense.scores.shape
-    covers = torch.zeros((images * classes, anchors), dtype=torch.int16, device=dense.scores.device)
+    covers = torch.zeros((images * classes, anchors), dtype=torch.int32, device=dense.scores.device)
     for rows in ignored.split(AT_ONCE):
         places = rows[:, 0].long() * classes + rows[:, 1].long()
         inside = [
