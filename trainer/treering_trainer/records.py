@@ -76,6 +76,14 @@ class AnalyseRecord(Record):
     duration_s: float
 
 
+class Threshold(Record):
+    """From which confidence on a class's boxes of the old model count as objects, and what that rests on."""
+
+    confidence: float
+    precision: float | None = Field(description="share of right ones from there on, as measured; None: not measured")
+    boxes: int = Field(description="right boxes that it was measured on")
+
+
 class PrepareRecord(Record):
     """What will be trained on."""
 
@@ -84,6 +92,8 @@ class PrepareRecord(Record):
     memory_images: int
     merged_images: int = Field(description="memory images that came again in the delivery; their labels were united")
     pseudo_labels: dict[str, int] = Field(description="boxes added to new images by the old model, by class name")
+    unsure: dict[str, int] = Field(default={}, description="boxes of the old model in which nothing is learned")
+    thresholds: dict[str, Threshold] = Field(default={}, description="of the old model's boxes, by class name")
     policies: tuple[str, ...] = Field(description="in the order they act")
     duration_s: float
 

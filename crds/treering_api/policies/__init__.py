@@ -67,11 +67,26 @@ class Policies(Block):
                 least=1,
             ),
         ),
+        Rule(
+            field="replay",
+            found="replay needs pictures of earlier rounds, and memory: none keeps none",
+            mend="Leave replay out, or write enabled: false in it, or memory: images",
+            expression=Count(
+                (Not(Is("memory", "none")), Not(Given("replay")), Is("replay.enabled", False)),
+                least=1,
+            ),
+        ),
     )
 
     preset: Literal["retain", "none"] = Field(
         default="retain",
         description="retain: linearProbe, replay and pseudoLabels with their defaults; none: only what stands here.",
+    )
+    memory: Literal["images", "none"] = Field(
+        default="images",
+        description="What the line's store keeps of pictures. images: the replay memory, increments' val pictures, the "
+        "worst pictures in reports; none: no picture at all. Then there is no replay, and only hold-outs show "
+        "forgetting.",
     )
     freeze: Freeze | None = Field(default=None, description="Keep a part of the network as it is.")
     unfreeze: Unfreeze | None = Field(default=None, description="Let the network learn part by part, from the top.")
@@ -91,7 +106,7 @@ class Policies(Block):
         filled = {
             "preset": "none",
             "linear_probe": self.linear_probe or LinearProbe(),
-            "replay": self.replay or Replay(),
+            "replay": self.replay or (Replay() if self.memory == "images" else None),
             "pseudo_labels": self.pseudo_labels or PseudoLabels(),
         }
         return self.model_copy(update=filled)

@@ -17,21 +17,38 @@ class Replay(Block):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             field="ratio",
-            found="ratio 0 without maxImages is no memory",
-            mend="Give a ratio above 0, or maxImages, or enabled: false",
-            expression=Count((Not(Is("ratio", 0.0)), Given("max_images"), Is("enabled", False)), least=1),
+            found="ratio 0 without maxImages or maxBytes is no memory",
+            mend="Give a ratio above 0, or maxImages, or maxBytes, or enabled: false",
+            expression=Count(
+                (Not(Is("ratio", 0.0)), Given("max_images"), Given("max_bytes"), Is("enabled", False)), least=1
+            ),
         ),
     )
 
     enabled: Bool = Field(default=True, description="Off: no memory is kept or used.")
     ratio: Share = Field(
-        default=0.1, description="Memory as a share of the line's train images so far, 0 to 1; 0: maxImages alone."
+        default=0.1, description="Memory as a share of the line's train images so far, 0 to 1; 0: the limits alone."
     )
     max_images: Annotated[Int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="Upper limit of the memory in images; with ratio 0 its size. Absent: no limit."
     )
-    selection: Literal["classBalanced", "herding", "kmeans", "random"] = Field(
-        default="classBalanced", description="How images are chosen for the memory."
+    max_bytes: Annotated[Int, Field(ge=1000, le=1_000_000_000_000)] | None = Field(
+        default=None, description="Upper limit of the memory's image files in bytes, 1000 to 10^12. Absent: no limit."
+    )
+    selection: Literal["classBalanced", "ocdm", "herding", "kmeans", "hard", "random"] = Field(
+        default="classBalanced",
+        description="How images are chosen: classBalanced and ocdm: rare classes as often as common ones; herding, "
+        "kmeans: by the model's own features; hard: where the model agrees least with the labels; random.",
+    )
+    balance: Literal["increments", "none"] = Field(
+        default="increments",
+        description="increments: each increment keeps its share of the memory, by its train images, as the line grows; "
+        "none: all are chosen from together.",
+    )
+    unknown: Literal["ignore", "background"] = Field(
+        default="ignore",
+        description="What remembered images teach of classes that their labels do not speak of: nothing (ignore), or "
+        "that there are none of them (background).",
     )
     batch_share: Annotated[Float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Share of memory images in every batch, between 0 and 1. Absent: as they fall."

@@ -53,3 +53,34 @@ def test_memory__unknown_fields_are_refused() -> None:
 
 def test_named_box__ignores_a_confidence() -> None:
     assert named_box(np.array([1, 0.1, 0.2, 0.3, 0.4, 0.99]), ("a", "b")) == ("b", 0.1, 0.2, 0.3, 0.4)
+
+
+def test_memory_item__people_and_models_are_told_apart() -> None:
+    said = MemoryItem.of(sample(), ("king", "ace"), increment="w47", classes=("ace", "king"))
+    item = said.model_copy(
+        update={
+            "guessed_classes": ("queen", "jack"),
+            "guesses": (("queen", 0.1, 0.2, 0.3, 0.4, 0.9),),
+            "unsure": (("jack", 0.5, 0.6, 0.1, 0.1, 0.3),),
+        }
+    )
+    (again,) = Memory.model_validate_json(Memory(items=(item,)).model_dump_json()).items
+    assert again == item
+    assert again.spoken == {"ace", "king", "queen", "jack"}
+    assert again.labels == (*said.boxes, ("queen", 0.1, 0.2, 0.3, 0.4))
+    index = {"ace": 0, "king": 1, "queen": 2, "jack": 3}
+    back = again.to_sample(Path("/bank"), index)
+    assert back.boxes[:, 0].tolist() == [1, 0, 2]
+    assert back.ignored.tolist() == [[3, 0.5, 0.6, 0.1, 0.1]]
+    assert again.people(index)[:, 0].tolist() == [1, 0]
+
+
+def test_memory__of_an_older_version_is_read() -> None:
+    text = (
+        '{"schema_version":1,"items":[{"sha256":"ab","suffix":".png","increment":"w1","width":64,"height":64,'
+        '"phash":"00","classes":["ring","bark"],"boxes":[["ring",0.5,0.5,0.2,0.2]]}]}'
+    )
+    (item,) = Memory.model_validate_json(text).items
+    assert (item.guesses, item.unsure, item.guessed_classes) == ((), (), ())
+    assert item.spoken == {"ring", "bark"}
+    assert item.to_sample(Path("/bank"), {"ring": 0}).boxes.tolist() == [[0, 0.5, 0.5, 0.2, 0.2]]

@@ -19,7 +19,7 @@ from tests.unit.report.sample_rounds import (
     scene,
     summary,
 )
-from treering_trainer.records import RoundRecord
+from treering_trainer.records import RoundRecord, Threshold
 from treering_trainer.report import render_round
 
 MAX_BYTES = 3_000_000
@@ -154,6 +154,25 @@ def test_inputs__images_boxes_and_pseudo_labels() -> None:
     assert read.row("inputs", "2026-w48") == ["2026-w48", "increment", "train", "161", "8", "393", "1"]
     assert read.row("boxes", "queen") == ["queen", "63", "62", "14", "21", "32"]
     assert "153 boxes added by the old model" in read.text
+
+
+def test_inputs__from_which_confidence_on_boxes_counted() -> None:
+    record = round_record()
+    measured = Threshold(confidence=0.456, precision=0.914, boxes=31)
+    given = Threshold(confidence=0.3, precision=None, boxes=0)
+    told = {"thresholds": {"queen": measured, "king": given}, "unsure": {"queen": 2, "king": 5}}
+    words = page(record.model_copy(update={"prepare": record.prepare.model_copy(update=told)})).text.split()
+    assert "153 boxes added by the old model; 7 boxes too unsure to teach anything" in " ".join(words)
+    assert "queen 0.46 (91 % right of 31 boxes), king 0.30" in " ".join(words)
+    assert "From confidence" not in page(record).text
+
+
+def test_worst__a_line_that_keeps_no_pictures(picture: Path) -> None:
+    record = nasty_round(picture)
+    assert "data:image" in render_round(record, lineage=[])
+    source = render_round(record, lineage=[], with_pictures=False)
+    assert "data:image" not in source and "<img src" not in source
+    assert "This line keeps no pictures." in source
 
 
 def test_findings__show_where_found_and_mend() -> None:

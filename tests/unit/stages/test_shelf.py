@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from treering_trainer.dataset import DataSet, Sample
 from treering_trainer.policies.interface import TrainingData
+from treering_trainer.records import Threshold
 from treering_trainer.stages.shelf import load_datasets, load_training, save_datasets, save_training
 
 
@@ -33,3 +35,14 @@ def test_what_is_saved__finds_its_pictures_in_another_work_folder(tmp_path: Path
     training = load_training(there / folder / "training.json")
     assert (training.new[0].image, training.memory[0].image) == (moved, there / "bank" / "b.png")
     assert load_training(here / folder / "training.json").new[0].image == picture.image
+
+
+def test_training__what_was_guessed_comes_back_as_it_was(tmp_path: Path) -> None:
+    thresholds = {"ring": Threshold(confidence=0.4, precision=0.9, boxes=21)}
+    counts = {"pseudo_labels": {"ring": 3}, "unsure": {"ring": 2}}
+    unsure = replace(sample(tmp_path / "a.png"), ignored=np.array([[0, 0.5, 0.5, 0.1, 1 / 7]]))
+    data = TrainingData(("ring",), (unsure,), (frozenset(),), thresholds=thresholds, **counts)
+    save_training(tmp_path / "training.json", data)
+    back = load_training(tmp_path / "training.json")
+    assert (back.thresholds, back.pseudo_labels, back.unsure) == (thresholds, {"ring": 3}, {"ring": 2})
+    assert np.array_equal(back.new[0].ignored, unsure.ignored)

@@ -120,7 +120,7 @@ def refused(text: str) -> BadSpecError:
             "ratio: 0.1",
             "ratio: 0",
             "spec.policies.replay.ratio",
-            "ratio 0 without maxImages",
+            "ratio 0 without maxImages or maxBytes",
             "maxImages",
             id="replay-without-memory",
         ),

@@ -8,6 +8,7 @@ from treering_trainer.dataset.compare import cross_check
 from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels
 from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES, wanted_keys
 from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
+from treering_trainer.dataset.overlap import SAME_OBJECT, intersection_over_union, matches
 from treering_trainer.dataset.read import read_dataset
 from treering_trainer.dataset.samples import Boxes, Checked, DataSet, Kind, Sample, Split, no_boxes
 from treering_trainer.dataset.tally import box_counts
@@ -17,6 +18,7 @@ from treering_trainer.dataset.write import label_text, write_dataset
 __all__ = [
     "IMAGE_SUFFIXES",
     "NAMES_FILES",
+    "SAME_OBJECT",
     "Boxes",
     "Checked",
     "DataSet",
@@ -29,7 +31,9 @@ __all__ = [
     "box_counts",
     "cross_check",
     "enforce",
+    "intersection_over_union",
     "label_text",
+    "matches",
     "no_boxes",
     "normalised",
     "parse_labels",

@@ -86,6 +86,7 @@ def fingerprint_of(recipe: Recipe, weights: Iterable[torch.Tensor]) -> str:
     for sample in (*recipe.new, *recipe.memory):
         digest.update(sample.sha256.encode())
         digest.update(sample.boxes.tobytes())
+        digest.update(sample.ignored.tobytes())
     for policy in recipe.policies:
         digest.update(f"{policy.name}{getattr(policy, 'settings', '')!r}{policy.fingerprint()}".encode())
     for tensor in weights:

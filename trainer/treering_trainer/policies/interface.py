@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from treering_trainer.dataset import Sample
 from treering_trainer.memory import Memory, MemoryItem
+from treering_trainer.records import Threshold
 
 if TYPE_CHECKING:
     import torch
@@ -208,6 +209,9 @@ class TrainingData:
         memory: remembered images mixed in beside them.
         batch_share: share of memory images in every batch, 0..1; None where they fall as they may.
         repeats: how often each image is shown in an epoch, new ones first, then memory, at least 0; empty: once.
+        pseudo_labels: boxes that the published model added to new images, by class.
+        unsure: boxes in which it was neither sure enough nor too faint: nothing is learned there; by class.
+        thresholds: confidences from which such boxes are objects, by class, and what they rest on.
     """
 
     names: tuple[str, ...]
@@ -218,6 +222,8 @@ class TrainingData:
     repeats: tuple[float, ...] = ()
     merged_images: int = 0
     pseudo_labels: Mapping[str, int] = field(default_factory=dict)
+    unsure: Mapping[str, int] = field(default_factory=dict)
+    thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -231,6 +237,7 @@ class Situation:
         teacher: the published model, None in a line's first round.
         memory: what the line remembers; empty in a line's first round.
         memory_samples: the same with its images on this machine, class indices into `names`.
+        val, val_samples: likewise, the val sets of earlier increments; never trained on.
         teachers: further models by the URI in the spec; empty where they are not needed.
         kept: by policy, what it kept in the round that made the published model.
         toolbox: the machinery around models; None where only data is looked at.
@@ -243,6 +250,8 @@ class Situation:
     teacher: Detector | None = None
     memory: Memory = field(default_factory=Memory)
     memory_samples: tuple[Sample, ...] = ()
+    val: Memory = field(default_factory=Memory)
+    val_samples: tuple[Sample, ...] = ()
     teachers: Mapping[str, Detector] = field(default_factory=dict)
     kept: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
     toolbox: Toolbox | None = None
@@ -260,12 +269,19 @@ class Keepsakes:
     Args:
         items: candidates, one per image content.
         samples: the same images on this machine, class indices into the round's names.
-        history_images: train images of every increment learned, this round's included.
+        train_images: by increment learned, this round's included, how many train images it had.
+        sizes_bytes: of each candidate's image file; needed where there is a budget in bytes.
     """
 
     items: tuple[MemoryItem, ...]
     samples: tuple[Sample, ...]
-    history_images: int
+    train_images: Mapping[str, int]
+    sizes_bytes: tuple[int, ...] = ()
+
+    @property
+    def history_images(self) -> int:
+        """Train images of every increment learned."""
+        return sum(self.train_images.values())
 
 
 class Policy:

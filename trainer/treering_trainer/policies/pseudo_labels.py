@@ -2,48 +2,67 @@
 
 A delivery is labelled for its own classes. An old object in a new image would be trained as background, and a new
 object in a remembered image too: that, not the weights' drift, is most of forgetting in detection. So the published
-model labels new images for the old classes before training, and the new model labels the memory for the new classes
-after. A box must be seen in the mirror image as well: cards, old classes in new images, mean of both views at .3:
-precision .90, recall .97; one view at .4 (the best of GCD's ablation): .89, .91. Where a true box stands already, none
-is added, whatever its class: the old model calls a new class by the name of the most similar old one.
+model labels new images for the old classes before training, and the new model labels the memory after every round, for
+all classes that people did not speak of. A box must be seen in the mirror image as well: cards, old classes in new
+images, mean of both views at .3: precision .90, recall .97; one view at .4 (the best of GCD's ablation): .89, .91.
+Where a true box stands already, none is added, whatever its class: the old model calls a new class by the name of the
+most similar old one. What is too faint to be an object and too sure to be background is neither: the loss ignores it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from treering_api import PseudoLabels
-from treering_trainer.dataset import Sample
-from treering_trainer.memory import MemoryItem, named_box
+from treering_trainer.dataset import Sample, intersection_over_union, matches
+from treering_trainer.memory import Guess, Memory, MemoryItem, named_box
 from treering_trainer.policies.interface import Boxes, Detector, Policy, Situation, TrainingData
+from treering_trainer.records import Threshold
+
+LEAST, MOST = 0.15, 0.75
+"""Between these, a measured threshold is believed."""
+UNMEASURED = 0.3
+"""Threshold of a class that too few boxes speak of."""
+Judged = list[tuple[float, bool]]
+"""Detections of one class: confidence, and whether people marked that object."""
 
 
 def add_boxes(boxes: Boxes, found: Boxes, overlap: float) -> Boxes:
-    """Those rows of `found` that do not cover a true box.
+    """Those rows of `found`, without their confidence, that do not cover a true box.
 
     Args:
         boxes: (n, 5) class, centre x, centre y, width, height.
         found: (m, 6) the same with a confidence at the end.
         overlap: IoU from which a found box is the same object as a true one, 0..1, whatever its class.
     """
-    if not len(found):
-        return found[:, :5]
-    if not len(boxes):
-        return np.asarray(found[:, :5])
-    return np.asarray(found[(intersection_over_union(found[:, 1:5], boxes[:, 1:5]) < overlap).all(axis=1), :5])
+    return np.asarray(_apart(boxes, found, overlap)[:, :5])
 
 
-def intersection_over_union(left: Boxes, right: Boxes) -> Boxes:
-    """(n, m) of boxes given as (n, 4) and (m, 4): centre x, centre y, width, height."""
-    a, b = _corners(left)[:, None], _corners(right)[None]
-    sides = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None)
-    shared = sides.prod(axis=-1)
-    areas = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1)
-    return np.asarray(shared / np.maximum(areas - shared, 1e-12))
+def least_confidence(judged: Judged, precision: float) -> tuple[float, float]:
+    """The lowest confidence from which on the share of right detections is `precision`, and that share as it is.
+
+    Args:
+        judged: at least one, none below `LEAST`.
+        precision: above 0, at most 1.
+
+    Returns:
+        A confidence from `LEAST` (all of them are good enough) to `MOST` (not even the surest are), and the share of
+        right ones among the detections from there on; 0 where there are none.
+    """
+    ordered = sorted(judged, key=lambda one: -one[0])
+    confidences = np.array([confidence for confidence, _ in ordered])
+    right = np.cumsum([hit for _, hit in ordered]) / np.arange(1, len(ordered) + 1)
+    ends = np.append(confidences[1:] < confidences[:-1], True)  # equal confidences are in or out together
+    good = np.flatnonzero(ends & (right >= precision))
+    least = MOST
+    if len(good):
+        least = LEAST if good[-1] == len(ordered) - 1 else float(np.clip(confidences[good[-1]], LEAST, MOST))
+    taken = [hit for confidence, hit in ordered if confidence >= least]
+    return least, sum(taken) / len(taken) if taken else 0.0
 
 
 class PseudoLabelsPolicy(Policy):
@@ -63,28 +82,73 @@ class PseudoLabelsPolicy(Policy):
             return data
         old = frozenset(self.situation.old_names)
         asked = [index for index, known in enumerate(data.new_classes_known) if old - known]
-        found = self._detect(teacher, [data.new[index] for index in asked], self.settings.confidence)
-        new, counts = list(data.new), Counter[str]()
+        if not asked:
+            return data
+        thresholds = self._thresholds(teacher)
+        least = np.array([thresholds[name].confidence if name in old else np.inf for name in data.names])
+        faintest = min(self.settings.ignore_band, float(least.min()))
+        found = self._detect(teacher, [data.new[index] for index in asked], faintest)
+        new, counts, unsure = list(data.new), Counter[str](), Counter[str]()
         for index, rows in zip(asked, found, strict=True):
-            wanted = [data.names[int(row[0])] in old - data.new_classes_known[index] for row in rows]
-            added = add_boxes(new[index].boxes, rows[wanted], self.settings.overlap)
-            counts.update(data.names[int(row[0])] for row in added)
-            new[index] = replace(new[index], boxes=np.concatenate([new[index].boxes, added]))
-        return replace(data, new=tuple(new), pseudo_labels=dict(sorted(counts.items())))
+            wanted = rows[[data.names[int(row[0])] in old - data.new_classes_known[index] for row in rows]]
+            apart = _apart(new[index].boxes, wanted, self.settings.overlap)
+            sure = apart[:, 5] >= least[apart[:, 0].astype(int)]
+            band = ~sure & (apart[:, 5] >= self.settings.ignore_band)
+            counts.update(data.names[int(row[0])] for row in apart[sure])
+            unsure.update(data.names[int(row[0])] for row in apart[band])
+            new[index] = _with_boxes(new[index], apart[sure], apart[band])
+        return replace(
+            data,
+            new=tuple(new),
+            pseudo_labels=dict(sorted(counts.items())),
+            unsure=dict(sorted(unsure.items())),
+            thresholds=thresholds,
+        )
 
     def relabel(
         self, items: tuple[MemoryItem, ...], samples: Sequence[Sample], student: Detector
     ) -> tuple[MemoryItem, ...]:
-        """The new model labels remembered images for the classes that their labels do not speak of."""
+        """The new model looks at every remembered image for the classes that people did not speak of there."""
         names = self.situation.names
         if self.settings.directions == "new":
             return items
         asked = [index for index, item in enumerate(items) if set(names) - set(item.classes)]
-        found = self._detect(student, [samples[index] for index in asked], self.settings.memory_confidence)
+        faintest = min(self.settings.ignore_band, self.settings.memory_confidence)
+        found = self._detect(student, [samples[index] for index in asked], faintest)
         result = list(items)
         for index, rows in zip(asked, found, strict=True):
-            result[index] = _relabelled(items[index], samples[index], rows, names, self.settings.overlap)
+            result[index] = _guess_again(items[index], rows, names, self.settings)
         return tuple(result)
+
+    def _thresholds(self, teacher: Detector) -> dict[str, Threshold]:
+        """By old class, measured where enough of it was seen: on val pictures, with the memory's where they are few.
+
+        The teacher has learned the memory, and is surer there than on new pictures: what it has never seen goes first.
+        """
+        situation, settings = self.situation, self.settings
+        if settings.confidence is not None:
+            given = Threshold(confidence=settings.confidence, precision=None, boxes=0)
+            return dict.fromkeys(situation.old_names, given)
+        val = self._judge(teacher, situation.val, situation.val_samples)
+        memory = self._judge(teacher, situation.memory, situation.memory_samples)
+        result: dict[str, Threshold] = {}
+        for name in situation.old_names:
+            judged = val[name] if _hits(val[name]) >= settings.min_boxes else val[name] + memory[name]
+            result[name] = _threshold(judged, settings)
+        return result
+
+    def _judge(self, teacher: Detector, memory: Memory, samples: Sequence[Sample]) -> dict[str, Judged]:
+        """By old class, what the teacher finds in pictures whose labels, people's alone, speak of the class."""
+        names = self.situation.names
+        index = {name: place for place, name in enumerate(names)}
+        judged: dict[str, Judged] = {name: [] for name in self.situation.old_names}
+        found = self._detect(teacher, samples, LEAST)
+        for item, rows in zip(memory.items, found, strict=True):
+            truth = item.people(index)
+            for row, match in zip(rows, matches(rows, truth), strict=True):
+                if names[int(row[0])] in item.classes:
+                    judged[names[int(row[0])]].append((float(row[5]), match >= 0))
+        return judged
 
     def _detect(self, detector: Detector, samples: Sequence[Sample], confidence: float) -> list[Boxes]:
         if not samples:
@@ -93,13 +157,69 @@ class PseudoLabelsPolicy(Policy):
         return detector.detect(samples, confidence=confidence, overlap=settings.overlap, mirror=settings.mirror)
 
 
-def _relabelled(item: MemoryItem, sample: Sample, rows: Boxes, names: tuple[str, ...], overlap: float) -> MemoryItem:
-    unknown = set(names) - set(item.classes)
-    added = add_boxes(sample.boxes, rows[[names[int(row[0])] in unknown for row in rows]], overlap)
-    boxes = tuple(named_box(row, names) for row in added)
-    return item.model_copy(update={"boxes": (*item.boxes, *boxes), "classes": names})
+def _threshold(judged: Judged, settings: PseudoLabels) -> Threshold:
+    hits = _hits(judged)
+    if hits < settings.min_boxes:
+        return Threshold(confidence=UNMEASURED, precision=None, boxes=hits)
+    confidence, precision = least_confidence(judged, settings.precision)
+    return Threshold(confidence=confidence, precision=precision, boxes=hits)
 
 
-def _corners(boxes: Boxes) -> Boxes:
-    half = boxes[:, 2:4] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+def _hits(judged: Judged) -> int:
+    return sum(right for _, right in judged)
+
+
+def _apart(boxes: Boxes, found: Boxes, overlap: float) -> Boxes:
+    if not len(found) or not len(boxes):
+        return found
+    return np.asarray(found[(intersection_over_union(found[:, 1:5], boxes[:, 1:5]) < overlap).all(axis=1)])
+
+
+def _with_boxes(sample: Sample, sure: Boxes, unsure: Boxes) -> Sample:
+    boxes = np.concatenate([sample.boxes, sure[:, :5]])
+    return replace(sample, boxes=boxes, ignored=np.concatenate([sample.ignored, unsure[:, :5]]))
+
+
+def _guess_again(item: MemoryItem, rows: Boxes, names: tuple[str, ...], settings: PseudoLabels) -> MemoryItem:
+    """The item with guesses of all its models so far; people's boxes and classes stay what they are."""
+    index = {name: place for place, name in enumerate(names)}
+    unknown = tuple(name for name in names if name not in item.classes)
+    earlier = _rows([guess for guess in (*item.guesses, *item.unsure) if guess[0] in unknown], index)
+    seen = rows[[names[int(row[0])] in unknown for row in rows]]
+    truth = item.people(index)
+    fused = _apart(truth, fuse_guesses(earlier, seen, settings.overlap), settings.overlap)
+    guesses = [(*named_box(row, names), float(row[5])) for row in fused]
+    sure, band = settings.memory_confidence, settings.ignore_band
+    return item.model_copy(
+        update={
+            "guessed_classes": unknown,
+            "guesses": tuple(guess for guess in guesses if guess[5] >= sure),
+            "unsure": tuple(guess for guess in guesses if band <= guess[5] < sure),
+        }
+    )
+
+
+def fuse_guesses(earlier: Boxes, seen: Boxes, overlap: float) -> Boxes:
+    """What earlier models and the present one found: of each object the surer box, with the mean confidence.
+
+    As with two views of an image, who does not see an object that the other one sees says 0; but of an object that was
+    never found before, the earlier models say nothing.
+
+    Args:
+        earlier: (n, 6) class, centre x, centre y, width, height, confidence; `seen` likewise, (m, 6).
+        overlap: IoU from which boxes of a class are one object, 0..1.
+    """
+    fused, missed = seen.copy(), np.ones(len(earlier), dtype=bool)
+    for row, match in enumerate(matches(seen, earlier, overlap)):
+        if match >= 0:
+            missed[match] = False
+            surer = max(seen[row], earlier[match], key=lambda box: float(box[5]))
+            fused[row, 1:5] = surer[1:5]
+            fused[row, 5] = (seen[row, 5] + earlier[match, 5]) / 2
+    lost = earlier[missed]
+    lost[:, 5] /= 2
+    return np.concatenate([fused, lost])
+
+
+def _rows(guesses: Sequence[Guess], index: Mapping[str, int]) -> Boxes:
+    return np.asarray([(index[name], *rest) for name, *rest in guesses], dtype=np.float64).reshape(-1, 6)

@@ -1,19 +1,27 @@
 """replay: a small part of what was learned is learned again beside the new images.
 
 Replay is the mechanism that every benchmark agrees on (D-RICO: "replay of a small amount of data beats all methods"). A
-remembered image that comes again in a delivery is shown once, with both sets of labels.
+remembered image that comes again in a delivery is shown once, with both sets of labels. Classes that a remembered
+image's labels do not speak of, such as the one that the round brings, are unknown there, not background.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from treering_api import Replay
-from treering_trainer.dataset import Sample
-from treering_trainer.memory import Candidates, MemoryItem, choose
+from treering_trainer.dataset import Boxes, Sample, matches
+from treering_trainer.memory import Candidates, MemoryItem, choose_balanced
 from treering_trainer.policies.interface import Detector, Keepsakes, Policy, Situation, TrainingData
+
+FAINTEST = 0.05
+"""Least confidence of a detection that counts for how hard an image is."""
+DUPLICATE = 0.7
+"""IoU from which two detections of a class are one, as in ultralytics' validation."""
 
 
 def mix_memory(data: TrainingData, remembered: tuple[Sample, ...], known: tuple[frozenset[str], ...]) -> TrainingData:
@@ -31,8 +39,11 @@ def mix_memory(data: TrainingData, remembered: tuple[Sample, ...], known: tuple[
             memory.append(sample)
             continue
         missing = classes - new_known[index]
-        old_boxes = sample.boxes[[data.names[int(row[0])] in missing for row in sample.boxes]]
-        new[index] = replace(new[index], boxes=np.concatenate([new[index].boxes, old_boxes]))
+        new[index] = replace(
+            new[index],
+            boxes=np.concatenate([new[index].boxes, _of_classes(sample.boxes, missing, data.names)]),
+            ignored=np.concatenate([new[index].ignored, _of_classes(sample.ignored, missing, data.names)]),
+        )
         new_known[index] = new_known[index] | classes
     return replace(
         data,
@@ -43,12 +54,45 @@ def mix_memory(data: TrainingData, remembered: tuple[Sample, ...], known: tuple[
     )
 
 
+def ignore_unknown(sample: Sample, known: frozenset[str], names: Sequence[str]) -> Sample:
+    """The sample, in which nothing is learned of classes outside `known` where there is no object."""
+    rows = [(index, 0.5, 0.5, 1.0, 1.0) for index, name in enumerate(names) if name not in known]
+    return replace(sample, ignored=np.concatenate([sample.ignored, np.asarray(rows, dtype=np.float64).reshape(-1, 5)]))
+
+
 def memory_size(settings: Replay, history_images: int) -> int:
-    """Images to keep: a share of everything learned, at least one, under the cap; with ratio 0, the cap."""
+    """Images to keep: a share of everything learned, at least one, under the cap; with ratio 0, the cap or all."""
     if not settings.ratio:
-        return settings.max_images or 0
+        return history_images if settings.max_images is None else settings.max_images
     size = max(1, round(settings.ratio * history_images))
     return size if settings.max_images is None else min(size, settings.max_images)
+
+
+def fit_bytes(choose: Callable[[int], list[int]], size: int, sizes_bytes: Sequence[int], limit: int) -> list[int]:
+    """The choice of as many images, at most `size`, as fit into `limit` bytes.
+
+    Args:
+        choose: indices of that many images.
+        sizes_bytes: of each image's file.
+    """
+    chosen = choose(size)
+    while (total := sum(sizes_bytes[index] for index in chosen)) > limit:
+        chosen = choose(min(len(chosen) - 1, len(chosen) * limit // total))
+    return chosen
+
+
+def difficulty(truth: Boxes, found: Boxes) -> float:
+    """How far detections are from the labels, 0..1: 1 - F1, in which every detection weighs as much as it is sure.
+
+    Args:
+        truth: (n, 5) class, centre x, centre y, width, height.
+        found: (m, 6) the same with a confidence.
+    """
+    everything = len(truth) + float(found[:, 5].sum())
+    if not everything:
+        return 0.0
+    right = sum(float(row[5]) for row, match in zip(found, matches(found, truth), strict=True) if match >= 0)
+    return 1.0 - 2.0 * right / everything
 
 
 class ReplayPolicy(Policy):
@@ -64,18 +108,53 @@ class ReplayPolicy(Policy):
         """Memory beside the new images, in incremental rounds."""
         if not self.situation.incremental or not self.situation.memory_samples:
             return data
-        known = tuple(frozenset(item.classes) for item in self.situation.memory.items)
-        mixed = mix_memory(data, self.situation.memory_samples, known)
-        return replace(mixed, batch_share=self.settings.batch_share)
+        known = tuple(item.spoken for item in self.situation.memory.items)
+        samples = self.situation.memory_samples
+        if self.settings.unknown == "ignore":
+            samples = tuple(
+                ignore_unknown(sample, classes, data.names) for sample, classes in zip(samples, known, strict=True)
+            )
+        return replace(mix_memory(data, samples, known), batch_share=self.settings.batch_share)
 
     def remember(self, keepsakes: Keepsakes, student: Detector) -> tuple[MemoryItem, ...]:
         """Choose the memory of the next round from the present one and the images just learned."""
-        size = memory_size(self.settings, keepsakes.history_images)
+        settings, items = self.settings, keepsakes.items
+        candidates = self._candidates(keepsakes, student)
+        balanced = settings.balance == "increments"
+        groups = [item.increment if balanced else "" for item in items]
+        weights = keepsakes.train_images if balanced else {}
+
+        def choose(size: int) -> list[int]:
+            return choose_balanced(settings.selection, candidates, groups, weights, size, self.situation.seed)
+
+        size = min(memory_size(settings, keepsakes.history_images), len(items))
+        limit = settings.max_bytes
+        chosen = choose(size) if limit is None else fit_bytes(choose, size, keepsakes.sizes_bytes, limit)
+        return tuple(items[position] for position in chosen)
+
+    def _candidates(self, keepsakes: Keepsakes, student: Detector) -> Candidates:
         index = {name: column for column, name in enumerate(self.situation.names)}
         presence = np.zeros((len(keepsakes.items), len(index)))
         for row, item in enumerate(keepsakes.items):
-            for name, *_ in item.boxes:
+            for name, *_ in item.labels:
                 presence[row, index[name]] += 1
-        candidates = Candidates(presence=presence, embed=lambda: student.embed(keepsakes.samples))
-        chosen = choose(self.settings.selection, candidates, size, self.situation.seed)
-        return tuple(keepsakes.items[position] for position in chosen)
+        return Candidates(
+            presence=presence,
+            embed=cache(lambda: student.embed(keepsakes.samples)),
+            difficulty=cache(lambda: _difficulties(keepsakes, student)),
+        )
+
+
+def _difficulties(keepsakes: Keepsakes, student: Detector) -> Boxes:
+    """(images,) measured by people's labels alone: a model agrees with its own guesses."""
+    names = student.names
+    index = {name: place for place, name in enumerate(names)}
+    found = student.detect(keepsakes.samples, confidence=FAINTEST, overlap=DUPLICATE)
+    result = np.zeros(len(found))
+    for place, (item, rows) in enumerate(zip(keepsakes.items, found, strict=True)):
+        result[place] = difficulty(item.people(index), _of_classes(rows, frozenset(item.classes), names))
+    return result
+
+
+def _of_classes(rows: Boxes, wanted: frozenset[str], names: Sequence[str]) -> Boxes:
+    return rows[[names[int(row[0])] in wanted for row in rows]] if len(rows) else rows

@@ -34,19 +34,20 @@ _FILTERS = (
 )
 
 
-def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary]) -> str:
+def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary], with_pictures: bool = True) -> str:
     """The page of one round.
 
     Args:
         record: the whole round. Pictures are read from the paths it names; a missing file leaves its drawing out.
         lineage: the line's rounds in any order, with or without this one. The published ones are linked.
+        with_pictures: without, no picture is looked at; what was missed in it is still named.
 
     Returns:
         The page, at most about a megabyte: 12 pictures of 320 px and 50 findings per code. It expects to lie at
         `page_name(record.round, record.attempt)` under the line's page; only its links to other rounds depend on that.
     """
     judged = verdict.judge(record)
-    worst = pictures.worst_pictures(record)
+    worst = pictures.worst_pictures(record, with_pixels=with_pictures)
     rounds = history.complete(lineage, record)
     published = {summary.round for summary in rounds if summary.verdict == "published"}
     rows = history.round_rows(rounds, linked=published, folder=_TO_LINE, current=record.round)
@@ -64,6 +65,7 @@ def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary]) -> str
         stages=account.stage_times(record),
         charts=curves.training_charts(record),
         pictures=worst,
+        with_pictures=with_pictures,
         pictured={key for picture in worst for key in picture.keys},
         min_confidence=pictures.MIN_CONFIDENCE,
         truth_colour=drawing.TRUTH_COLOUR,

@@ -28,8 +28,8 @@ _QUALITY = 80
 class Picture:
     """One image for the page.
 
-    `data_uri` is a JPEG, None where the file is gone. `keys` are what the page can filter by: `c<index>` for each class
-    that is on the image or was seen on it, `s<index>` for its evaluation set.
+    `data_uri` is a JPEG, None where the file is gone or is not to be shown. `keys` are what the page can filter by:
+    `c<index>` for each class that is on the image or was seen on it, `s<index>` for its evaluation set.
     """
 
     name: str
@@ -42,11 +42,12 @@ class Picture:
     height: int
 
 
-def worst_pictures(record: RoundRecord, limit: int = LIMIT) -> tuple[Picture, ...]:
+def worst_pictures(record: RoundRecord, limit: int = LIMIT, *, with_pixels: bool = True) -> tuple[Picture, ...]:
     """At most `limit` pictures, the worst first, chosen so that as many weak classes as possible have one."""
     candidates = list(_candidates(record.evaluate.after))
     chosen = _choose(candidates, record, limit)
-    return tuple(_picture(record, index, score) for index, score in sorted(chosen, key=lambda one: one[1].f1))
+    ordered = sorted(chosen, key=lambda one: one[1].f1)
+    return tuple(_picture(record, index, score, with_pixels=with_pixels) for index, score in ordered)
 
 
 def _candidates(sets: Sequence[SetScore]) -> Iterator[tuple[int, ImageScore]]:
@@ -81,11 +82,11 @@ def _classes(score: ImageScore) -> set[str]:
     return seen | {name for name, *_ in score.truth}
 
 
-def _picture(record: RoundRecord, set_index: int, score: ImageScore) -> Picture:
+def _picture(record: RoundRecord, set_index: int, score: ImageScore, *, with_pixels: bool) -> Picture:
     reading = read_image(score, MIN_CONFIDENCE)
     classes = _classes(score)
     keys = [f"c{index}" for index, name in enumerate(record.prepare.classes) if name in classes]
-    thumbnail = _thumbnail(Path(score.path), reading)
+    thumbnail = _thumbnail(Path(score.path), reading) if with_pixels else None
     width, height = thumbnail.size if thumbnail else (MAX_SIDE_PX, MAX_SIDE_PX * 3 // 4)
     return Picture(
         name=score.name,

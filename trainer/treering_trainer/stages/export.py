@@ -23,7 +23,15 @@ from treering_trainer.report import render_round
 from treering_trainer.stages.account import round_record
 from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import labelled_classes
-from treering_trainer.stages.fetch import LEARNED, MEMORY, VAL, current_folder, read_learned, read_memory
+from treering_trainer.stages.fetch import (
+    LEARNED,
+    MEMORY,
+    VAL,
+    current_folder,
+    keeps_pictures,
+    line_memory,
+    read_learned,
+)
 from treering_trainer.stages.keeping import read_kept, save_kept
 from treering_trainer.stages.models import candidate_detector, candidate_folder
 from treering_trainer.stages.prepare import round_policies, training_path
@@ -75,7 +83,8 @@ def describe_round(bench: Workbench) -> dict[str, FileEntry]:
     """Write the round's record and its page, which name the attempt that publishes them; gives their entries."""
     folder, record = export_folder(bench), round_record(bench)
     write_atomic(folder / RECORD, record.model_dump_json(indent=1).encode())
-    write_atomic(folder / PAGE, render_round(record, lineage=bench.lineage.rounds).encode())
+    page = render_round(record, lineage=bench.lineage.rounds, with_pictures=keeps_pictures(bench))
+    write_atomic(folder / PAGE, page.encode())
     return {name: describe_file(folder / name) for name in (RECORD, PAGE)}
 
 
@@ -89,16 +98,16 @@ def _export_model(bench: Workbench, detector: YoloDetector, folder: Path) -> dic
 
 def _remember(bench: Workbench, student: YoloDetector) -> tuple[Memory, dict[str, int]]:
     """The memory of the next round: chosen by one policy, labelled further by others."""
-    candidates, samples = _candidates(bench)
-    history = sum(bench.lineage.train_images.values()) + bench.record(AnalyseRecord).new_images
     policies = round_policies(bench, student.names, trained=True)
-    chosen = _choose(policies, Keepsakes(candidates, samples, history), student)
+    candidates, samples = _candidates(bench) if keeps_pictures(bench) else ((), ())
+    sizes_bytes = tuple(sample.image.stat().st_size for sample in samples)
+    chosen = _choose(policies, Keepsakes(candidates, samples, _train_images(bench), sizes_bytes), student)
     images = dict(zip((item.sha256 for item in candidates), samples, strict=True))
-    before = _box_counts(chosen)
+    before = _guess_counts(chosen)
     for policy in policies:
         bench.progress("export", 0, 0, "images", f"memory: {policy.name}")
         chosen = policy.relabel(chosen, [images[item.sha256] for item in chosen], student)
-    after = _box_counts(chosen)
+    after = _guess_counts(chosen)
     added = {name: after[name] - before.get(name, 0) for name in after if after[name] > before.get(name, 0)}
     return Memory(items=chosen), added
 
@@ -111,16 +120,20 @@ def _choose(policies: Iterable[Policy], keepsakes: Keepsakes, student: YoloDetec
     return ()
 
 
+def _train_images(bench: Workbench) -> dict[str, int]:
+    """By increment learned, this round's included, how many train images it had."""
+    fresh = (item for item in load_datasets(verified_path(bench.folder)) if item.kind == "increment")
+    return {**bench.lineage.train_images, **{dataset.name: len(dataset.train) for dataset in fresh}}
+
+
 def _candidates(bench: Workbench) -> tuple[tuple[MemoryItem, ...], tuple[Sample, ...]]:
     """Images that may be remembered: the present memory and this round's, with what people said of them."""
     names = load_training(training_path(bench)).names
     items: dict[str, MemoryItem] = {}
     samples: dict[str, Sample] = {}
-    if not isinstance(bench.plan.base, str):
-        memory = read_memory(current_folder(bench) / MEMORY)
-        for item in memory.items:
-            items[item.sha256] = item
-            samples[item.sha256] = item.to_sample(bench.bank, {name: place for place, name in enumerate(names)})
+    for item in line_memory(bench, MEMORY).items:
+        items[item.sha256] = item
+        samples[item.sha256] = item.to_sample(bench.bank, {name: place for place, name in enumerate(names)})
     for dataset in load_datasets(verified_path(bench.folder)) if bench.learns else ():  # what was learned, no more
         classes = sorted(labelled_classes(dataset))
         for sample in dataset.train if dataset.kind == "increment" else ():
@@ -131,11 +144,18 @@ def _candidates(bench: Workbench) -> tuple[tuple[MemoryItem, ...], tuple[Sample,
 
 
 def _united(old: MemoryItem | None, new: MemoryItem) -> MemoryItem:
+    """What people said of an image with two deliveries, the later one first; guesses where neither spoke."""
     if old is None:
         return new
-    kept = tuple(box for box in old.boxes if box[0] not in new.classes)
-    classes = tuple(dict.fromkeys((*old.classes, *new.classes)))
-    return new.model_copy(update={"boxes": (*kept, *new.boxes), "classes": classes})
+    said = frozenset(new.classes)
+    update = {
+        "boxes": (*(box for box in old.boxes if box[0] not in said), *new.boxes),
+        "classes": tuple(dict.fromkeys((*old.classes, *new.classes))),
+        "guessed_classes": tuple(name for name in old.guessed_classes if name not in said),
+        "guesses": tuple(guess for guess in old.guesses if guess[0] not in said),
+        "unsure": tuple(guess for guess in old.unsure if guess[0] not in said),
+    }
+    return new.model_copy(update=update)
 
 
 def _resample(sample: Sample, item: MemoryItem, names: tuple[str, ...]) -> Sample:
@@ -145,7 +165,9 @@ def _resample(sample: Sample, item: MemoryItem, names: tuple[str, ...]) -> Sampl
 
 def _val_bank(bench: Workbench) -> Memory:
     """Every increment's validation images so far, so that later rounds measure on the very same ones."""
-    kept = () if isinstance(bench.plan.base, str) else read_memory(current_folder(bench) / VAL).items
+    if not keeps_pictures(bench):
+        return Memory()
+    kept = line_memory(bench, VAL).items
     fresh = [
         MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=sorted(labelled_classes(dataset)))
         for dataset in load_datasets(verified_path(bench.folder))
@@ -166,10 +188,10 @@ def _learned(bench: Workbench) -> Learned:
     return before.with_train((*history, *fresh))
 
 
-def _box_counts(items: Iterable[MemoryItem]) -> dict[str, int]:
+def _guess_counts(items: Iterable[MemoryItem]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for item in items:
-        for name, *_ in item.boxes:
+        for name, *_ in item.guesses:
             counts[name] = counts.get(name, 0) + 1
     return counts
 

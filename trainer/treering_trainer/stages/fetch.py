@@ -169,6 +169,18 @@ def read_memory(path: Path) -> Memory:
     return Memory.model_validate_json(path.read_bytes())
 
 
+def keeps_pictures(bench: Workbench) -> bool:
+    """Whether the line's store may hold pictures."""
+    return bench.plan.spec.policies.memory == "images"
+
+
+def line_memory(bench: Workbench, name: str) -> Memory:
+    """What the line has at hand of `MEMORY` or `VAL`: nothing before its first model, or where it keeps no pictures."""
+    if isinstance(bench.plan.base, str) or not keeps_pictures(bench):
+        return Memory()
+    return read_memory(current_folder(bench) / name)
+
+
 def read_learned(folder: Path) -> Learned:
     """What a published round had learned by then; rounds of older versions do not say."""
     path = folder / LEARNED
@@ -202,8 +214,7 @@ def _fetch_published(bench: Workbench, names: tuple[str, ...] = MODEL_FILES) -> 
 
 
 def _fetch_bank(bench: Workbench) -> Pulled:
-    folder = current_folder(bench)
-    items = (*read_memory(folder / MEMORY).items, *read_memory(folder / VAL).items)
+    items = (*line_memory(bench, MEMORY).items, *line_memory(bench, VAL).items)
     bank = bench.line.bank()
     pulled = _pull(bench, bank, {item.key: bench.bank / item.key for item in items}, "memory")
     for item in items:

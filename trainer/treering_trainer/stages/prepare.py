@@ -16,7 +16,7 @@ from treering_trainer.policies.registry import active_policies
 from treering_trainer.records import AnalyseRecord, PrepareRecord
 from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import class_union, labelled_classes
-from treering_trainer.stages.fetch import MEMORY, current_folder, read_memory
+from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, line_memory
 from treering_trainer.stages.keeping import read_kept
 from treering_trainer.stages.models import published_detector, teacher_detectors, toolbox
 from treering_trainer.stages.shelf import load_datasets, save_training
@@ -44,6 +44,8 @@ def prepare(bench: Workbench) -> PrepareRecord:
         memory_images=len(data.memory),
         merged_images=data.merged_images,
         pseudo_labels=dict(data.pseudo_labels),
+        unsure=dict(data.unsure),
+        thresholds=dict(data.thresholds),
         policies=tuple(policy.name for policy in policies),
         duration_s=time.monotonic() - start_s,
     )
@@ -72,12 +74,13 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
     )
     if isinstance(bench.plan.base, str):
         return replace(plain, memory=Memory())
-    memory = read_memory(current_folder(bench) / MEMORY)
-    samples = Remembered(memory, bench.bank).samples(names)
+    memory, val = line_memory(bench, MEMORY), line_memory(bench, VAL)
     return replace(
         plain,
         memory=memory,
-        memory_samples=samples,
+        memory_samples=Remembered(memory, bench.bank).samples(names),
+        val=val,
+        val_samples=Remembered(val, bench.bank).samples(names),
         teacher=published_detector(bench),
         kept=read_kept(current_folder(bench)),
     )

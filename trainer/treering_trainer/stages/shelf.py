@@ -16,6 +16,7 @@ import numpy as np
 
 from treering_trainer.dataset import Boxes, DataSet, Sample
 from treering_trainer.policies.interface import TrainingData
+from treering_trainer.records import Threshold
 from treering_trainer.store import write_atomic
 
 
@@ -42,6 +43,8 @@ def save_training(path: Path, data: TrainingData) -> None:
             "repeats": data.repeats,
             "merged_images": data.merged_images,
             "pseudo_labels": dict(data.pseudo_labels),
+            "unsure": dict(data.unsure),
+            "thresholds": {name: found.model_dump() for name, found in data.thresholds.items()},
         },
     )
 
@@ -58,6 +61,8 @@ def load_training(path: Path) -> TrainingData:
         repeats=tuple(data["repeats"]),
         merged_images=data["merged_images"],
         pseudo_labels=data["pseudo_labels"],
+        unsure=data["unsure"],
+        thresholds={name: Threshold.model_validate(found) for name, found in data["thresholds"].items()},
     )
 
 

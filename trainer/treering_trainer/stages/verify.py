@@ -19,8 +19,8 @@ from treering_trainer.stages.fetch import (
     current_folder,
     holdout_sources,
     increment_sources,
+    line_memory,
     read_learned,
-    read_memory,
 )
 from treering_trainer.stages.shelf import save_datasets
 from treering_trainer.stages.workbench import Workbench
@@ -114,8 +114,8 @@ def remembered_datasets(bench: Workbench) -> tuple[DataSet, ...]:
     """The memory (as train) and, for each learned increment, its validation images (as val)."""
     if isinstance(bench.plan.base, str):
         return ()
-    folder, names = current_folder(bench), bench.plan.known_classes
-    memory, val = (Remembered(read_memory(folder / name), bench.bank) for name in (MEMORY, VAL))
+    names = bench.plan.known_classes
+    memory, val = (Remembered(line_memory(bench, name), bench.bank) for name in (MEMORY, VAL))
     periods: dict[str, list[Sample]] = {}
     for item, sample in zip(val.memory.items, val.samples(names), strict=True):
         periods.setdefault(item.increment, []).append(sample)

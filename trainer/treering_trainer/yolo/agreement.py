@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from treering_trainer.dataset import Sample
+from treering_trainer.dataset import SAME_OBJECT, Sample, intersection_over_union
 from treering_trainer.policies.interface import Boxes
-from treering_trainer.policies.pseudo_labels import intersection_over_union
 from treering_trainer.records import ImageScore
-
-SAME_OBJECT = 0.5
 
 
 def worst_images(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import torch
 from ultralytics.models.yolo.detect import DetectionValidator
 from ultralytics.utils import YAML, nms
 
-from treering_trainer.dataset import Boxes, Sample
+from treering_trainer.dataset import Boxes, Sample, no_boxes
 from treering_trainer.records import ClassScore, SetScore
 from treering_trainer.yolo.agreement import worst_images
 from treering_trainer.yolo.detector import NMS_TIME_S, YoloDetector, to_shares
@@ -96,7 +97,8 @@ def _validate(detector: YoloDetector, samples: Sequence[Sample], folder: Path) -
         "save_dir": str(folder),
         "workers": detector.workers,
     }
-    validator = PatientValidator(dataloader=detector.loader(samples), save_dir=folder, args=arguments)
+    plain = [replace(sample, ignored=no_boxes()) for sample in samples]  # else they count as objects to be found
+    validator = PatientValidator(dataloader=detector.loader(plain), save_dir=folder, args=arguments)
     validator.shown = {}
     keep_threads()
     validator(model=copy.deepcopy(detector.model))  # the validator fuses layers in place

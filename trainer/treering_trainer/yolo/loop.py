@@ -141,6 +141,10 @@ class TreeringTrainer(DetectionTrainer):
             raise torch.OutOfMemoryError
         self._ultralytics._build_train_pipeline()
 
+    def get_class_counts(self) -> Any:
+        """Objects by class, for ultralytics' `cls_pw`; boxes that mean "ignore here" are none."""
+        return self._ultralytics.get_class_counts()[: len(self.recipe.names)]
+
     def _setup_train(self) -> None:
         self._ultralytics._setup_train()
         criterion = self.network.init_criterion()

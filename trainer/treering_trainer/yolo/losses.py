@@ -11,6 +11,9 @@ from torch import nn
 from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.policies.interface import Dense, Policy, Toolbox
 
+AT_ONCE = 1024
+"""Ignored boxes whose anchors are looked up together: with many unknown classes a batch has thousands."""
+
 
 class PolicyLoss:
     """Stands where ultralytics' criterion stood.
@@ -78,8 +81,8 @@ class _WeighedClassLoss(nn.Module):
             if weights is not None:
                 loss = loss * weights
         if self.heeded is not None:
-            # An anchor that has an object is not "unknown": what is there is no other class
-            loss = loss * (self.heeded | (targets > 0).any(dim=-1, keepdim=True))
+            labelled = (targets > 0).any(dim=2, keepdim=True)  # an object of one class is none of the others
+            loss = loss * (self.heeded | labelled)
         return loss
 
 
@@ -103,14 +106,15 @@ def split_ignored(batch: dict[str, Any], classes: int) -> tuple[dict[str, Any], 
 def heeded(dense: Dense, ignored: torch.Tensor) -> torch.Tensor:
     """(images, anchors, classes): whether a class counts at an anchor; not where its centre lies in an ignored box."""
     images, classes, anchors = dense.scores.shape
-    counts = torch.ones((images, classes, anchors), dtype=torch.bool, device=dense.scores.device)
-    # A box often stands there for many classes: it is looked at once
-    places, which = ignored[:, [0, 2, 3, 4, 5]].unique(dim=0, return_inverse=True)
-    distance = (dense.anchors[None] - places[:, None, 1:3]).abs()
-    inside = (distance <= places[:, None, 3:5] / 2).all(dim=2)
-    for number, (image, covered) in enumerate(zip(places[:, 0].long().tolist(), inside, strict=True)):
-        counts[image, ignored[which == number, 1].long()] &= ~covered
-    return counts.permute(0, 2, 1)
+    covers = torch.zeros((images * classes, anchors), dtype=torch.int32, device=dense.scores.device)
+    for rows in ignored.split(AT_ONCE):
+        places = rows[:, 0].long() * classes + rows[:, 1].long()
+        inside = [
+            (dense.anchors[None, :, axis] - rows[:, None, 2 + axis]).abs() <= rows[:, None, 4 + axis] / 2
+            for axis in (0, 1)
+        ]
+        covers.index_add_(0, places, (inside[0] & inside[1]).to(covers.dtype))
+    return (covers == 0).view(images, classes, anchors).permute(0, 2, 1)
 
 
 def criterion_parts(criterion: Any) -> list[Any]:
