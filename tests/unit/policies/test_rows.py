@@ -19,9 +19,10 @@ from tests.plugins.tiny_training import (
 from tests.unit.policies.settings import ROWS, Row
 from treering_api import Policies
 from treering_trainer.memory import Memory, MemoryItem, Remembered
-from treering_trainer.policies.interface import Policy, Situation, TrainingData
+from treering_trainer.policies.interface import Phase, Policy, Situation, TrainingData
 from treering_trainer.policies.registry import POLICIES, active_policies
 from treering_trainer.yolo.detector import YoloDetector
+from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.training import Trained, train
 
 NAMES = ("a", "b", "c")
@@ -38,8 +39,16 @@ def situation(tmp_path: Path) -> Situation:
         sample.image.rename(folder / f"{sample.sha256}.png")
         items.append(MemoryItem.of(sample, NAMES, increment="first", classes=("a", "b")))
     memory = Memory(items=tuple(items))
-    teacher = YoloDetector(seeing_model(("a", "b")), 64, "cpu")
-    return Situation("incremental", 0, NAMES, ("a", "b"), teacher, memory, Remembered(memory, folder).samples(NAMES))
+    return Situation(
+        "incremental",
+        0,
+        NAMES,
+        ("a", "b"),
+        YoloDetector(seeing_model(("a", "b")), 64, "cpu"),
+        memory,
+        Remembered(memory, folder).samples(NAMES),
+        toolbox=YoloToolbox(64, "cpu"),
+    )
 
 
 def composed(policies: tuple[Policy, ...], folder: Path) -> TrainingData:
@@ -50,19 +59,34 @@ def composed(policies: tuple[Policy, ...], folder: Path) -> TrainingData:
     return data
 
 
-def run(settings: Policies, situation: Situation, folder: Path, *, kill_at: int | None = None) -> Trained:
+def run(
+    settings: Policies,
+    situation: Situation,
+    folder: Path,
+    *,
+    kill_at: int | None = None,
+    heard: list[tuple[int, int]] | None = None,
+) -> Trained:
     policies = active_policies(settings, situation)
     data = composed(policies, folder.parent)
-    recipe, _ = make_recipe(
+    recipe, audience = make_recipe(
         folder,
         data.new,
         data.memory,
         settings=make_settings(epochs=2, batch=3),
         policies=policies,
         batch_share=data.batch_share,
+        repeats=data.repeats,
         kill_at=kill_at,
     )
-    return train(recipe, tiny_model(NAMES), None)
+    trained = train(recipe, tiny_model(NAMES), None)
+    if heard is not None:
+        heard.extend(audience.passes)
+    return trained
+
+
+def phases(policies: tuple[Policy, ...]) -> tuple[Phase, ...]:
+    return tuple(phase for policy in policies for phase in policy.phases(tiny_model(NAMES)))
 
 
 def test_rows__every_policy_has_one() -> None:
@@ -82,7 +106,7 @@ def test_row__acts_under_the_name_that_the_spec_gives(
 ) -> None:
     (policy,) = active_policies(row.policies(field), situation)
     assert policy.name in row.policies(field).active()
-    assert row.acts(composed((policy,), tmp_path), policy.frozen(tiny_model(NAMES)))
+    assert row.acts(composed((policy,), tmp_path), policy.frozen(tiny_model(NAMES)), phases((policy,)))
 
 
 @EVERY_ROW
@@ -99,10 +123,11 @@ def test_row__a_first_round_passes(field: str, row: Row, tmp_path: Path) -> None
 
 @EVERY_ROW
 def test_row__trains_and_resumes_exactly(field: str, row: Row, situation: Situation, tmp_path: Path) -> None:
-    whole = run(row.policies(field), situation, tmp_path / "whole")
-    batches = (5 + 1) // 2 if field == "replay" else 2
+    heard: list[tuple[int, int]] = []
+    whole = run(row.policies(field), situation, tmp_path / "whole", heard=heard)
+    assert heard[-1][0] == heard[-1][1] == whole.image_passes, "progress knows the images of the training beforehand"
     with pytest.raises(Killed):
-        run(row.policies(field), situation, tmp_path / "cut", kill_at=batches + 1)
+        run(row.policies(field), situation, tmp_path / "cut", kill_at=len(heard))
     resumed = run(row.policies(field), situation, tmp_path / "cut")
     assert resumed.attempts == 2
     assert differing(tensors_of(whole.model), tensors_of(resumed.model)) == []
@@ -118,8 +143,9 @@ def test_rows__all_together_in_the_declared_order(situation: Situation, tmp_path
         assert all(place[other] < place[policy.name] for other in policy.after if other in place)
     data = composed(policies, tmp_path)
     frozen = tuple(name for policy in policies for name in policy.frozen(tiny_model(NAMES)))
-    assert all(row.acts(data, frozen) for row in ROWS.values())
-    whole = run(settings, situation, tmp_path / "whole")
+    assert all(row.acts(data, frozen, phases(policies)) for row in ROWS.values())
+    heard: list[tuple[int, int]] = []
+    whole = run(settings, situation, tmp_path / "whole", heard=heard)
     with pytest.raises(Killed):
-        run(settings, situation, tmp_path / "cut", kill_at=4)
+        run(settings, situation, tmp_path / "cut", kill_at=len(heard))
     assert differing(tensors_of(whole.model), tensors_of(run(settings, situation, tmp_path / "cut").model)) == []

@@ -4,7 +4,7 @@ A policy is a named optional block of `spec.policies`. The engine orders the act
 them at the points drawn here; a policy overrides the methods it needs and never meets another policy or ultralytics.
 
     prepare    compose(data) ──────────────► data: memory mixed in, labels added
-    train      frozen(model) → build(model) → phases(model)   before the optimizer exists
+    train      build(model) → frozen(model) → phases(model) → start(model, shown)   before the optimizer exists
                for every epoch: epoch_start(model, epoch)
                    for every batch: train_mode(model) · class_weights(batch, ...) · losses(batch, predictions)
                                 epoch_end(model, epoch)
@@ -126,11 +126,13 @@ class Shown:
         new: the round's own images.
         memory: remembered ones.
         val: the increments' val sets, the round's and earlier ones'; never trained on.
+        showings: how often each image is shown in an epoch, on average, new ones first, then memory.
     """
 
     new: tuple[Sample, ...]
     memory: tuple[Sample, ...] = ()
     val: tuple[Sample, ...] = ()
+    showings: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class TrainingData:
         new_classes_known: per new image, the classes its labels speak of (a delivery is labelled for its own classes).
         memory: remembered images mixed in beside them.
         batch_share: share of memory images in every batch, 0..1; None where they fall as they may.
-        repeats: how often each image is shown in an epoch, new ones first, then memory, at least 0; empty: once.
+        repeats: how often each image is shown in an epoch, new ones first, then memory: at least 0, and above 0
+            somewhere in each part; empty: once. With a batch share, only the proportion of memory images counts.
     """
 
     names: tuple[str, ...]
@@ -238,6 +241,10 @@ class Policy:
         del model
         return ()
 
+    def start(self, model: nn.Module, shown: Shown) -> None:
+        """Learn what will be shown, before the optimizer is made; a resumed training says it again."""
+        del model, shown
+
     def train_mode(self, model: nn.Module) -> None:
         """Called whenever the model was set to train mode."""
 
@@ -258,7 +265,7 @@ class Policy:
         """Weights of the class loss's elements, multiplied with those of other policies; None: all 1.
 
         Args:
-            logits: (images, anchors, classes), detached.
+            logits: (images, anchors, classes); a weight made of them is learned through, unless they are detached.
             targets: the same shape, 0..1: 0 for background.
         """
         del batch, logits, targets

@@ -9,15 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from treering_api import BadSpecError, Policies
+from treering_trainer.policies.class_balance import ClassBalancePolicy
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
 from treering_trainer.policies.pseudo_labels import PseudoLabelsPolicy
 from treering_trainer.policies.replay import ReplayPolicy
+from treering_trainer.policies.unfreeze import UnfreezePolicy
 
 POLICIES: tuple[tuple[str, Callable[[Any, Situation], Policy]], ...] = (
     ("freeze", FreezePolicy),
+    ("unfreeze", UnfreezePolicy),
     ("replay", ReplayPolicy),
     ("pseudo_labels", PseudoLabelsPolicy),
+    ("class_balance", ClassBalancePolicy),
 )
 """Field of `spec.policies` and the policy that reads it."""
 

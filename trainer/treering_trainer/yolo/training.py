@@ -17,13 +17,13 @@ from ultralytics.nn.tasks import DetectionModel
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.checkpoint import fingerprint_of, load_checkpoint
+from treering_trainer.engine.moments import OptimizerState, moments_of
 from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
-from treering_trainer.policies.interface import Shown
 from treering_trainer.records import EpochRecord
 from treering_trainer.yolo.head import forget_training
-from treering_trainer.yolo.loop import CHECKPOINT, TreeringTrainer, prepare_model
+from treering_trainer.yolo.loop import CHECKPOINT, TreeringTrainer, prepare_model, shown_in
 from treering_trainer.yolo.threads import keep_threads
 
 Validate = Callable[[DetectionModel], float]
@@ -38,6 +38,7 @@ class Trained:
         image_passes: images shown in the epochs that count, over all attempts; an epoch that was cut off is not.
         gpu_seconds: time that those epochs took, summed over all GPUs; 0 on a CPU.
         kept: by policy, what the next round is to have of it.
+        optimizer: what the optimizer had gathered in the last epoch.
     """
 
     model: DetectionModel
@@ -49,6 +50,7 @@ class Trained:
     gpu_seconds: float
     peak_memory_bytes: int
     kept: Mapping[str, Mapping[str, torch.Tensor]]
+    optimizer: OptimizerState
 
 
 def has_ended(recipe: Recipe, model: DetectionModel) -> bool:
@@ -102,7 +104,7 @@ def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> T
     trainer = _run(recipe, model, validate, fingerprint, resumed, ALONE)
     if not trainer.tally.finished:
         recipe.stop.check("train")
-    return _trained(recipe, trainer.averaged, trainer.tally)
+    return _trained(recipe, trainer.averaged, trainer.tally, trainer.moments)
 
 
 def _run(
@@ -131,15 +133,16 @@ def _read(recipe: Recipe, model: DetectionModel, state: Mapping[str, Any]) -> Tr
     model.load_state_dict(state["ema"])
     for policy in recipe.policies:
         policy.load_state_dict(state["policies"].get(policy.name, {}))
-    return _trained(recipe, model, Tally.of(state["tally"]))
+    moments = moments_of(state["optimizer"], state["parameters"], recipe.settings.optimizer)
+    return _trained(recipe, model, Tally.of(state["tally"]), moments)
 
 
-def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
+def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally, moments: OptimizerState) -> Trained:
     if tally.best_weights is not None:
         averaged.load_state_dict(tally.best_weights)
     model = averaged.float().eval()
     forget_training(model)
-    shown = Shown(recipe.new, recipe.memory, recipe.val)
+    shown = shown_in(recipe)
     for policy in recipe.policies:
         policy.finish(model.eval(), shown)
     kept = {policy.name: dict(policy.keep(model.eval(), shown)) for policy in recipe.policies}
@@ -154,6 +157,7 @@ def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
         gpu_seconds=tally.seconds if cuda else 0.0,
         peak_memory_bytes=tally.peak_memory_bytes,
         kept={name: tensors for name, tensors in kept.items() if tensors},
+        optimizer=moments,
     )
 
 
@@ -171,12 +175,12 @@ def _explained_memory(recipe: Recipe, trainer: TreeringTrainer) -> Iterator[None
     try:
         yield
     except torch.OutOfMemoryError as error:
-        batch, size = recipe.settings.batch, recipe.image_size
+        batch, size = trainer.order.mix.batch, recipe.image_size
         found = f"a batch of {batch} images of {size} px does not fit into the memory of {recipe.device}"
         if trainer.tally.records:
             mend = "It did before: run again where nothing else uses that memory, or give a smaller batch."
             raise ResumableError("train", found, mend) from error
-        mend = f"Give a smaller batch, such as {max(batch // 2, 1)}."
+        mend = f"Give a smaller batch, such as {max(recipe.settings.batch // 2, 1)}."
         raise BadSpecError("spec.training.batch", found, mend) from error
 
 
