@@ -5,7 +5,8 @@ Called by the trainer once it knows what kind of round it is. The only place wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from treering_api.training import Training
@@ -13,18 +14,33 @@ from treering_api.training import Training
 
 @dataclass(frozen=True)
 class _Defaults:
-    """Defaults of one kind of round; the learning rate is AdamW's peak for a batch of 16."""
+    """Defaults of one kind of round.
+
+    Args:
+        learning_rate: AdamW's peak for a batch of 16.
+        cosine: whether it falls along a cosine.
+        patient_share: share of the epochs without a better score after which training stops early; None: never.
+        overrides: of ultralytics' own defaults, such as its augmentation; the user's win.
+    """
 
     epochs: int
     learning_rate: float
+    cosine: bool = False
+    patient_share: float | None = None
+    overrides: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 # One optimizer step per batch of 16. Tried on the cards data (yolov8n, 320 px, 3+3 classes; bench/README.md). A tenth
 # is the usual advice for more of the same. From scratch: ultralytics' own 100 epochs.
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
 _FULL = _Defaults(epochs=20, learning_rate=1e-3)
-_NEW_CLASSES = _Defaults(epochs=14, learning_rate=1e-3)
-_MORE_OF_THE_SAME = _Defaults(epochs=10, learning_rate=1e-4)
+_NEW_CLASSES = _Defaults(epochs=14, learning_rate=1e-3, patient_share=0.25)
+_MORE_OF_THE_SAME = _Defaults(epochs=10, learning_rate=1e-4, patient_share=0.25)
+# Early stopping also means that the best epoch is kept, not the last. On a val set of a few images, mAP goes up and
+# down by points from epoch to epoch, by chance: then it would pick the luckiest epoch. A full round starts far from
+# where it ends and is what is fallen back on: it is never cut short unless the user says so.
+_LEAST_VAL_IMAGES = 20
+_LEAST_PATIENCE = 3
 _REFERENCE_BATCH = 16
 # SGD: ultralytics' lr0 is 0.01 for SGD, ten times the rate above.
 _OPTIMIZER_FACTOR = {"AdamW": 1.0, "Adam": 1.0, "SGD": 10.0}
@@ -43,6 +59,7 @@ class ResolvedTraining:
     cosine: bool
     patience: int
     optimizer: Literal["AdamW", "Adam", "SGD"]
+    optimizer_state: Literal["fresh", "keep"]
     precision: Literal["fp32", "fp16", "bf16"]
     seed: int
     workers: int
@@ -55,6 +72,7 @@ def resolve_training(
     strategy: Literal["incremental", "full"],
     new_classes: bool,
     from_scratch: bool,
+    val_images: int = 0,
     gpu: bool = False,
     cpus: int = 2,
 ) -> ResolvedTraining:
@@ -65,6 +83,7 @@ def resolve_training(
         strategy: how this round learns; a line's first round counts as full.
         new_classes: whether the round brings classes that the line does not know.
         from_scratch: whether the round starts from an architecture without weights.
+        val_images: images of the increments' val sets, on which early stopping would look.
         gpu: whether the round runs on a GPU; decides the precision.
         cpus: processors that may be used, at least 1; decides the loader's workers.
     """
@@ -79,14 +98,21 @@ def resolve_training(
         learning_rate=scaled if training.learning_rate is None else training.learning_rate,
         final_learning_rate_share=training.final_learning_rate_share,
         warmup_epochs=min(training.warmup_epochs, float(epochs)),
-        cosine=training.cosine,
-        patience=training.patience,
+        cosine=defaults.cosine if training.cosine is None else training.cosine,
+        patience=_patience(defaults, epochs, val_images) if training.patience == "auto" else training.patience,
         optimizer=optimizer,
+        optimizer_state=training.optimizer_state,
         precision=precision if training.precision == "auto" else training.precision,
         seed=training.seed,
         workers=min(cpus, _MOST_WORKERS) if training.workers == "auto" else training.workers,
-        overrides=dict(training.overrides),
+        overrides={**defaults.overrides, **training.overrides},
     )
+
+
+def _patience(defaults: _Defaults, epochs: int, val_images: int) -> int:
+    if defaults.patient_share is None or val_images < _LEAST_VAL_IMAGES:
+        return 0
+    return max(_LEAST_PATIENCE, int(defaults.patient_share * epochs))
 
 
 def _defaults(strategy: str, new_classes: bool, from_scratch: bool) -> _Defaults:

@@ -104,11 +104,20 @@ class Training(Block):
         default=3.0,
         description="Epochs over which the learning rate rises to its peak, 0 to 100; never more than epochs.",
     )
-    cosine: Bool = Field(default=False, description="Falling along a cosine instead of a line.")
-    patience: Annotated[Int, Field(ge=0, le=10_000)] = Field(
-        default=0, description="Epochs without a better score after which training stops early; 0: never."
+    cosine: Bool | None = Field(
+        default=None, description="Falling along a cosine instead of a line. Absent: by kind of round."
+    )
+    patience: Annotated[Int, Field(ge=0, le=10_000)] | Auto = Field(
+        default="auto",
+        description="Epochs without a better score after which training stops early; 0: never; auto: a quarter of the "
+        "epochs, at least 3, in incremental rounds whose val sets have 20 images or more.",
     )
     optimizer: Literal["auto", "AdamW", "Adam", "SGD"] = Field(default="auto", description="auto: AdamW.")
+    optimizer_state: Literal["fresh", "keep"] = Field(
+        default="fresh",
+        description="keep: an incremental round's optimizer goes on with the moments that the round before ended with; "
+        "they are published beside the model, at two times its size.",
+    )
     precision: Literal["auto", "fp32", "fp16", "bf16"] = Field(
         default="auto", description="Number format of the forward pass; auto: fp16 on a GPU, fp32 on a CPU."
     )

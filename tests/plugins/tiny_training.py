@@ -146,6 +146,7 @@ def make_settings(
         cosine=False,
         patience=patience,
         optimizer=optimizer,
+        optimizer_state="fresh",
         precision="fp32",
         seed=5,
         workers=0,
@@ -184,6 +185,7 @@ def make_recipe(
     settings: ResolvedTraining | None = None,
     policies: tuple[Policy, ...] = (),
     batch_share: float | None = None,
+    repeats: tuple[float, ...] = (),
     names: tuple[str, ...] = ("a", "b", "c"),
     stop_at: int | None = None,
     kill_at: int | None = None,
@@ -203,6 +205,7 @@ def make_recipe(
         policies=policies,
         listener=audience.listener(),
         stop=stop,
+        repeats=repeats,
     )
     return recipe, audience
 

@@ -118,6 +118,9 @@ class TrainRecord(Record):
     learning_rate: float
     batch: int
     device: str
+    optimizer_state: Literal["fresh", "kept"] = Field(
+        default="fresh", description="whether the optimizer went on with the moments of the round before"
+    )
     attempts: int = Field(description="process starts that worked on this training")
     gpu_seconds: float
     peak_memory_bytes: int

@@ -29,6 +29,11 @@ class ClassBalance(Block):
         default="none",
         description="Weights of the classes in the loss: by inverse root frequency, or by effective number of boxes.",
     )
+    beta: Annotated[Float, Field(ge=0, le=0.999999)] = Field(
+        default=0.999,
+        description="With lossWeights: effective, how soon further boxes of a class add nothing: after about "
+        "1 / (1 - beta) of them; 0 to 0.999999.",
+    )
     loss: Literal["bce", "focal", "varifocal"] = Field(default="bce", description="Kind of the class loss.")
     gamma: Annotated[Float, Field(ge=0, le=10)] = Field(
         default=1.5, description="Focus of focal and varifocal loss on hard examples, 0 to 10."

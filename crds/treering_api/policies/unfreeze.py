@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from treering_api.fields import Block, Bool, Float, Int
-from treering_api.rules import Count, Filled, Is, Rule
+from treering_api.rules import Count, Filled, Is, Not, Rule
 
 Factor = Annotated[Float, Field(gt=0, le=100)]
 
@@ -41,13 +41,22 @@ class Unfreeze(Block):
             mend="List at least one stage, or choose another schedule",
             expression=Count((Filled("stages"), Is("schedule", "topDown"), Is("schedule", "twoStage")), least=1),
         ),
+        Rule(
+            field="stages",
+            found="stages stand there, and schedule is not custom",
+            mend="Set schedule: custom, or remove stages",
+            expression=Count((Not(Filled("stages")), Is("schedule", "custom")), least=1),
+        ),
     )
 
     enabled: Bool = Field(default=True, description="Off: the block stands there, but does nothing.")
     schedule: Literal["topDown", "twoStage", "custom"] = Field(
         default="twoStage",
-        description="topDown: head, then neck, then backbone; twoStage: head and neck, then all; custom: stages.",
+        description="topDown: head, then neck, then all; twoStage: head and neck, then all; custom: stages.",
     )
     stages: Annotated[tuple[UnfreezeStage, ...], Field(max_length=8)] = Field(
         default=(), description="Stages of a custom schedule, in order; at most 8."
+    )
+    rounds: Literal["incremental", "all"] = Field(
+        default="incremental", description="Only in incremental rounds, or in full trainings, too."
     )

@@ -24,9 +24,15 @@ MIXES = [
     Mix(10, 0, 4, ranks=4),  # two images are left over for four ranks
     Mix(9, 3, 8, 0.25, ranks=8),
 ]
+REPEATING = [
+    Mix(4, 0, 3, repeats=(1.0, 1.5, 1.75, 3.75)),
+    Mix(3, 2, 2, repeats=(0.3, 0.5, 0.2, 2.5, 1.5)),
+    Mix(4, 2, 3, 0.3, repeats=(1.0, 1.0, 2.0, 2.0, 1.0, 3.0)),
+    Mix(5, 3, 4, 0.25, ranks=2, repeats=(1.3, 1.3, 1.4, 1.0, 2.0, 0.5, 1.0, 1.5)),
+]
 
 
-@pytest.mark.parametrize("mix", MIXES, ids=str)
+@pytest.mark.parametrize("mix", [*MIXES, *REPEATING], ids=str)
 def test_mix__length_and_passes_are_what_the_batches_show(mix: Mix) -> None:
     for epoch in range(3):
         batches = mix.batches(3, epoch)
@@ -103,3 +109,33 @@ def test_ranks__fewer_images_than_ranks_are_shown_twice() -> None:
     orders = [EpochBatches(Mix(3, 0, 8, ranks=4), 0, rank) for rank in range(4)]
     assert [len(batch) for order in orders for batch in order] == [1, 1, 1, 1]
     assert {place.image for order in orders for batch in order for place in batch} == {0, 1, 2}
+
+
+def mean_showings(mix: Mix, epochs: int) -> list[float]:
+    shown = Counter(index for epoch in range(epochs) for batch in mix.batches(3, epoch) for index in batch)
+    return [shown[index] / epochs for index in range(mix.new + mix.memory)]
+
+
+@pytest.mark.parametrize("mix", REPEATING, ids=str)
+def test_repeats__on_average_what_was_asked_for(mix: Mix) -> None:
+    assert mean_showings(mix, 2000) == pytest.approx(mix.showings, abs=0.05)
+
+
+def test_repeats__an_epoch_shows_each_image_its_whole_number_or_one_more() -> None:
+    mix = Mix(4, 0, 3, repeats=(1.0, 1.5, 1.5, 3.25))
+    for epoch in range(20):
+        shown = Counter(index for batch in mix.batches(1, epoch) for index in batch)
+        assert shown[0] == 1 and shown[1] in (1, 2) and shown[2] in (1, 2) and shown[3] in (3, 4)
+        assert sum(shown.values()) == 7 == mix.passes
+    assert mix.batches(1, 0) == mix.batches(1, 0) != mix.batches(1, 1)
+
+
+def test_repeats__memory_keeps_its_share_of_every_batch() -> None:
+    mix = Mix(4, 2, 3, 0.3, repeats=(1.0, 1.0, 2.0, 2.0, 1.0, 3.0))
+    assert [sum(index >= 4 for index in batch) for batch in mix.batches(0, 0)] == [1, 1, 1]
+    one, other = mean_showings(mix, 400)[4:]
+    assert other == pytest.approx(3 * one, rel=0.15)
+
+
+def test_repeats__each_index_once_where_nothing_is_asked_for() -> None:
+    assert replace(Mix(7, 2, 4), repeats=(1.0,) * 9).passes == Mix(7, 2, 4).passes == 9

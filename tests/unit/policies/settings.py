@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from treering_api import BatchNorm, Distill, Ewc, Freeze, LinearProbe, Policies, PseudoLabels, Replay, WeightMerge
-from treering_trainer.policies.interface import TrainingData
+from treering_api import (
+    BatchNorm,
+    ClassBalance,
+    Distill,
+    Ewc,
+    Freeze,
+    LinearProbe,
+    Policies,
+    PseudoLabels,
+    Replay,
+    Unfreeze,
+    WeightMerge,
+)
+from treering_trainer.policies.interface import Phase, TrainingData
 from treering_trainer.yolo.training import Trained
 
 
@@ -16,12 +28,14 @@ class Row:
 
     Args:
         block: the policy's settings, so that it acts in a small round.
-        acts: whether the training data, or the frozen layers, show that it did; None where they don't.
+        acts: whether the training data, the frozen layers, or the phases show that it did; None where they don't.
         leaves: whether what the training gave shows that it did; None where it doesn't.
     """
 
-    block: BatchNorm | Distill | Ewc | Freeze | LinearProbe | Replay | PseudoLabels | WeightMerge
-    acts: Callable[[TrainingData, tuple[str, ...]], bool] | None = None
+    block: (
+        BatchNorm | ClassBalance | Distill | Ewc | Freeze | LinearProbe | Replay | PseudoLabels | Unfreeze | WeightMerge
+    )
+    acts: Callable[[TrainingData, tuple[str, ...], tuple[Phase, ...]], bool] | None = None
     leaves: Callable[[Trained], bool] | None = None
 
     def policies(self, field: str) -> Policies:
@@ -30,16 +44,23 @@ class Row:
 
 
 ROWS: dict[str, Row] = {
-    "freeze": Row(Freeze(layers=3), lambda data, frozen: frozen == ("0", "1", "2")),
+    "freeze": Row(Freeze(layers=3), lambda data, frozen, phases: frozen == ("0", "1", "2")),
+    "unfreeze": Row(Unfreeze(), lambda data, frozen, phases: len(phases) == 2),
     "batch_norm": Row(BatchNorm(images=4), leaves=lambda trained: trained.forward_passes >= 4),
     "linear_probe": Row(LinearProbe(steps=20), leaves=lambda trained: trained.forward_passes >= 4),
     "replay": Row(
-        Replay(ratio=0.5, batch_share=0.25), lambda data, frozen: bool(data.memory) and data.batch_share == 0.25
+        Replay(ratio=0.5, batch_share=0.25), lambda data, frozen, phases: bool(data.memory) and data.batch_share == 0.25
     ),
-    "pseudo_labels": Row(PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen: bool(data.pseudo_labels)),
+    "pseudo_labels": Row(
+        PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen, phases: bool(data.pseudo_labels)
+    ),
+    "class_balance": Row(
+        ClassBalance(threshold=1.0, loss_weights="inverse", loss="varifocal"),
+        lambda data, frozen, phases: max(data.repeats) > 1,
+    ),
     "distill": Row(
         Distill(background="teacher", feature_weight=0.1),
-        lambda data, frozen: all({0.0, 1.0} <= set(sample.ignored[:, 0]) for sample in data.new),
+        lambda data, frozen, phases: all({0.0, 1.0} <= set(sample.ignored[:, 0]) for sample in data.new),
     ),
     "ewc": Row(
         Ewc(strength=100, images=2),

@@ -36,10 +36,10 @@ def probe(strategy: str = "incremental", **settings: Any) -> LinearProbePolicy:
 
 
 @pytest.mark.parametrize("architecture", [ARCHITECTURE, TWO_BRANCHES], ids=["one-branch", "two-branches"])
-def test_start__only_the_new_rows_change(architecture: dict[str, Any], tmp_path: Path) -> None:
+def test_warm_start__only_the_new_rows_change(architecture: dict[str, Any], tmp_path: Path) -> None:
     model = tiny_model(NAMES, architecture=architecture)
     before = tensors_of(model)
-    probe(steps=20).start(model, Shown(make_samples(tmp_path, 6)))
+    probe(steps=20).warm_start(model, Shown(make_samples(tmp_path, 6)))
     rows = set(TOOLBOX.class_parameters(model))
     assert differing(before, tensors_of(model)) and set(differing(before, tensors_of(model))) <= rows
     after = model.state_dict()
@@ -49,7 +49,7 @@ def test_start__only_the_new_rows_change(architecture: dict[str, Any], tmp_path:
         assert fitted, f"no level of {branch} was fitted"
 
 
-def test_start__the_new_class_is_told_better(tmp_path: Path) -> None:
+def test_warm_start__the_new_class_is_told_better(tmp_path: Path) -> None:
     samples, model = make_samples(tmp_path, 12), tiny_model(NAMES)
 
     def loss_of_class_c() -> float:
@@ -65,14 +65,14 @@ def test_start__the_new_class_is_told_better(tmp_path: Path) -> None:
         return total
 
     before = loss_of_class_c()
-    probe().start(model, Shown(samples))
+    probe().warm_start(model, Shown(samples))
     assert loss_of_class_c() < 0.8 * before
 
 
-def test_start__a_class_that_no_image_shows_keeps_its_row(tmp_path: Path) -> None:
+def test_warm_start__a_class_that_no_image_shows_keeps_its_row(tmp_path: Path) -> None:
     model = tiny_model(NAMES)
     before = tensors_of(model)
-    probe(steps=5).start(model, Shown(make_samples(tmp_path, 4, classes=2)))
+    probe(steps=5).warm_start(model, Shown(make_samples(tmp_path, 4, classes=2)))
     assert differing(before, tensors_of(model)) == []
 
 
@@ -81,11 +81,11 @@ def test_fresh__full_trainings(rounds: str, fresh: tuple[int, ...]) -> None:
     assert probe("full", rounds=rounds).fresh == fresh
 
 
-def test_start__not_where_a_training_goes_on(tmp_path: Path) -> None:
+def test_warm_start__not_where_a_training_goes_on(tmp_path: Path) -> None:
     samples, policy = make_samples(tmp_path / "pictures", 6), probe(steps=5)
     began: list[int] = []
-    start = policy.start
-    policy.start = lambda model, shown: (began.append(1), start(model, shown))[1]  # type: ignore[method-assign]
+    start = policy.warm_start
+    policy.warm_start = lambda model, shown: (began.append(1), start(model, shown))[1]  # type: ignore[method-assign]
     settings = make_settings(epochs=2)
     recipe, _ = make_recipe(tmp_path, samples, settings=settings, policies=(policy,), stop_at=3)
     with pytest.raises(Exception, match="stopped"):

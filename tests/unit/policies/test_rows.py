@@ -21,7 +21,7 @@ from tests.unit.policies.settings import ROWS, Row
 from treering_api import Policies
 from treering_api.policies import BLOCKS
 from treering_trainer.memory import Memory, MemoryItem, Remembered
-from treering_trainer.policies.interface import Policy, Situation, TrainingData
+from treering_trainer.policies.interface import Phase, Policy, Situation, TrainingData
 from treering_trainer.policies.registry import POLICIES, active_policies
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.toolbox import YoloToolbox
@@ -55,19 +55,34 @@ def composed(policies: tuple[Policy, ...], folder: Path) -> TrainingData:
     return data
 
 
-def run(settings: Policies, situation: Situation, folder: Path, *, kill_at: int | None = None) -> Trained:
+def run(
+    settings: Policies,
+    situation: Situation,
+    folder: Path,
+    *,
+    kill_at: int | None = None,
+    heard: list[tuple[int, int]] | None = None,
+) -> Trained:
     policies = active_policies(settings, situation)
     data = composed(policies, folder.parent)
-    recipe, _ = make_recipe(
+    recipe, audience = make_recipe(
         folder,
         data.new,
         data.memory,
         settings=make_settings(epochs=2, batch=3),
         policies=policies,
         batch_share=data.batch_share,
+        repeats=data.repeats,
         kill_at=kill_at,
     )
-    return train(recipe, tiny_model(NAMES), None)
+    trained = train(recipe, tiny_model(NAMES), None)
+    if heard is not None:
+        heard.extend(audience.passes)
+    return trained
+
+
+def phases(policies: tuple[Policy, ...]) -> tuple[Phase, ...]:
+    return tuple(phase for policy in policies for phase in policy.phases(tiny_model(NAMES)))
 
 
 def test_rows__every_policy_has_one() -> None:
@@ -87,7 +102,8 @@ def test_row__acts_under_the_name_that_the_spec_gives(
     (policy,) = active_policies(row.policies(field), situation)
     assert policy.name in row.policies(field).active()
     assert row.acts is not None or row.leaves is not None
-    assert row.acts is None or row.acts(composed((policy,), tmp_path), policy.frozen(tiny_model(NAMES)))
+    shown = (composed((policy,), tmp_path), policy.frozen(tiny_model(NAMES)), phases((policy,)))
+    assert row.acts is None or row.acts(*shown)
 
 
 @EVERY_ROW
@@ -104,11 +120,12 @@ def test_row__a_first_round_passes(field: str, row: Row, tmp_path: Path) -> None
 
 @EVERY_ROW
 def test_row__trains_and_resumes_exactly(field: str, row: Row, situation: Situation, tmp_path: Path) -> None:
-    whole = run(row.policies(field), situation, tmp_path / "whole")
+    heard: list[tuple[int, int]] = []
+    whole = run(row.policies(field), situation, tmp_path / "whole", heard=heard)
     assert row.leaves is None or row.leaves(whole)
-    batches = (5 + 1) // 2 if field == "replay" else 2
+    assert heard[-1][0] == heard[-1][1] == whole.image_passes, "progress knows the images of the training beforehand"
     with pytest.raises(Killed):
-        run(row.policies(field), situation, tmp_path / "cut", kill_at=batches + 1)
+        run(row.policies(field), situation, tmp_path / "cut", kill_at=len(heard))
     resumed = run(row.policies(field), situation, tmp_path / "cut")
     assert resumed.attempts == 2
     assert differing(tensors_of(whole.model), tensors_of(resumed.model)) == []
@@ -127,9 +144,10 @@ def test_rows__all_together_in_the_declared_order(situation: Situation, tmp_path
         assert all(place[other] < place[policy.name] for other in policy.after if other in place)
     data = composed(policies, tmp_path)
     frozen = tuple(name for policy in policies for name in policy.frozen(tiny_model(NAMES)))
-    assert all(row.acts(data, frozen) for row in ROWS.values() if row.acts is not None)
-    whole = run(settings, situation, tmp_path / "whole")
+    assert all(row.acts(data, frozen, phases(policies)) for row in ROWS.values() if row.acts is not None)
+    heard: list[tuple[int, int]] = []
+    whole = run(settings, situation, tmp_path / "whole", heard=heard)
     assert all(row.leaves(whole) for row in ROWS.values() if row.leaves is not None)
     with pytest.raises(Killed):
-        run(settings, situation, tmp_path / "cut", kill_at=4)
+        run(settings, situation, tmp_path / "cut", kill_at=len(heard))
     assert differing(tensors_of(whole.model), tensors_of(run(settings, situation, tmp_path / "cut").model)) == []

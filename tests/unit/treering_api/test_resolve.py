@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from treering_api import resolve
 from treering_api.resolve import resolve_training
 from treering_api.spec import Policies, Replay, Training
 
@@ -44,6 +45,37 @@ def test_resolve_training__learning_rate(training: Training, learning_rate: floa
 def test_resolve_training__warm_up_is_never_longer_than_the_training() -> None:
     resolved = resolve_training(Training(epochs=1), strategy="full", new_classes=True, from_scratch=False)
     assert (resolved.epochs, resolved.warmup_epochs) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("patience", "strategy", "epochs", "val_images", "expected"),
+    [
+        pytest.param("auto", "incremental", 20, 20, 5, id="a-quarter"),
+        pytest.param("auto", "incremental", 8, 500, 3, id="at-least-three"),
+        pytest.param("auto", "incremental", 20, 19, 0, id="val-sets-too-small"),
+        pytest.param("auto", "full", 20, 500, 0, id="never-in-a-full-round"),
+        pytest.param(7, "full", 20, 0, 7, id="given"),
+        pytest.param(0, "incremental", 20, 500, 0, id="switched-off"),
+    ],
+)
+def test_resolve_training__patience(
+    patience: int | str, strategy: str, epochs: int, val_images: int, expected: int
+) -> None:
+    training = Training.model_validate({"patience": patience, "epochs": epochs})
+    resolved = resolve_training(
+        training, strategy=strategy, new_classes=True, from_scratch=False, val_images=val_images  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert resolved.patience == expected
+
+
+def test_resolve_training__defaults_of_a_kind_of_round_and_the_user_s_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = dataclasses.replace(resolve._FULL, cosine=True, overrides={"mosaic": 0.5, "close_mosaic": 3})
+    monkeypatch.setattr(resolve, "_FULL", defaults)
+    by_kind = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False)
+    assert (by_kind.cosine, by_kind.overrides) == (True, {"mosaic": 0.5, "close_mosaic": 3})
+    own = Training(cosine=False, overrides={"mosaic": 1.0, "mixup": 0.1})
+    said = resolve_training(own, strategy="full", new_classes=True, from_scratch=False)
+    assert (said.cosine, said.overrides) == (False, {"mosaic": 1.0, "close_mosaic": 3, "mixup": 0.1})
 
 
 @pytest.mark.parametrize(("gpu", "precision"), [(True, "fp16"), (False, "fp32")])

@@ -21,12 +21,14 @@ from tests.plugins.tiny_training import (
     tensors_of,
     tiny_model,
 )
-from treering_api import Distill, Freeze, ResumableError
+from treering_api import Distill, Freeze, ResumableError, Unfreeze
+from treering_trainer.engine.moments import OptimizerState
 from treering_trainer.engine.ranks import Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.policies.distill import DistillPolicy
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
+from treering_trainer.policies.unfreeze import UnfreezePolicy
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.training import Trained, has_ended, train, train_as_rank
@@ -42,6 +44,8 @@ class Case:
     architecture: dict[str, Any] = field(default_factory=lambda: ARCHITECTURE)
     statistics: str = ""
     distilled: bool = False
+    unfreeze: bool = False
+    repeats: tuple[float, ...] = ()
 
 
 CASES = {
@@ -50,6 +54,7 @@ CASES = {
     "memory-share": Case(images=9, memory=3, batch_share=0.25),
     "two-branches": Case(architecture=TWO_BRANCHES),
     "distilled": Case(distilled=True),
+    "stages": Case(unfreeze=True, repeats=(1.0, 1.5) * 5),
 }
 
 
@@ -62,6 +67,9 @@ def recipe_of(case: Case, folder: Path, pictures: Path, stop_at: int | None = No
         teacher = YoloDetector(seeing_model(("a", "b")), 64, "cpu")
         situation = Situation("incremental", 0, ("a", "b", "c"), ("a", "b"), teacher, toolbox=YoloToolbox(64, "cpu"))
         policies = (DistillPolicy(Distill(feature_weight=0.1), situation),)
+    if case.unfreeze:
+        schedule = Unfreeze(schedule="twoStage", rounds="all")
+        policies = (UnfreezePolicy(schedule, Situation("full", 0, ("a", "b", "c"), toolbox=YoloToolbox(64, "cpu"))),)
     recipe, _ = make_recipe(
         folder,
         make_samples(pictures, case.images),
@@ -69,6 +77,7 @@ def recipe_of(case: Case, folder: Path, pictures: Path, stop_at: int | None = No
         settings=make_settings(epochs=2, batch=4, overrides=case.overrides, optimizer=case.optimizer),
         batch_share=case.batch_share,
         policies=policies,
+        repeats=case.repeats,
         stop_at=stop_at,
     )
     return recipe
@@ -92,7 +101,11 @@ def train_in_ranks(
     assert said == (["ended"] if stop_rank is None else ["stopped by SIGTERM"]) * count
     recipe, model = recipe_of(case, folder, pictures), tiny_model(architecture=case.architecture)
     assert has_ended(recipe, model) == (stop_rank is None)
-    return train(recipe, model, None) if stop_rank is None else Trained(model, (), 0, False, 0, 0, 0, 0, {})
+    return (
+        train(recipe, model, None)
+        if stop_rank is None
+        else Trained(model, (), 0, False, 0, 0, 0, 0, {}, OptimizerState("AdamW", {}))
+    )
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -36,7 +36,7 @@ spec:
     pseudoLabels: {{}}  # old and new model label what people did not
     # freeze: {{layers: 10}}  # a third faster, but slower at new classes
   # strategy: auto  # or incremental, or full: retrain on everything
-  # training: {{epochs: 14, batch: 16, patience: 0}}
+  # training: {{epochs: 14, batch: 16, patience: auto}}
 """
 
 NO_HOLDOUT = """\

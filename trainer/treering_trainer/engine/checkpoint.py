@@ -76,19 +76,21 @@ def _read(path: Path, *, mmap: bool = False) -> dict[str, Any] | None:
 
 
 def fingerprint_of(recipe: Recipe, weights: Iterable[torch.Tensor]) -> str:
-    """What a checkpoint must match to be resumed: settings, classes, images with labels, policies, start weights.
+    """What a checkpoint must match to be resumed: settings, classes, images with labels, policies, weights, moments.
 
     The number of loading processes is left out: another machine may have other processors, and the images do not care.
     """
     settings = replace(recipe.settings, workers=0)
-    parts = (recipe.names, settings, recipe.image_size, recipe.batch_share, len(recipe.new), len(recipe.memory))
-    digest = hashlib.sha256(repr(parts).encode())
+    shown = (len(recipe.new), len(recipe.memory), recipe.batch_share, recipe.repeats)
+    digest = hashlib.sha256(repr((recipe.names, settings, recipe.image_size, shown)).encode())
     for sample in (*recipe.new, *recipe.memory):
         digest.update(sample.sha256.encode())
         digest.update(sample.boxes.tobytes())
         digest.update(sample.ignored.tobytes())
     for policy in recipe.policies:
         digest.update(f"{policy.name}{getattr(policy, 'settings', '')!r}{policy.fingerprint()}".encode())
-    for tensor in weights:
+    moments = recipe.optimizer.moments if recipe.optimizer is not None else {}
+    kept = (tensor for name in sorted(moments) for _, tensor in sorted(moments[name].items()))
+    for tensor in (*weights, *kept):
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -8,9 +8,11 @@ the new images first, then the memory.
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -38,11 +40,14 @@ class Mix:
     """How new and remembered images share the batches of an epoch.
 
     Args:
-        new: number of new images; each is shown once an epoch.
+        new: number of new images; each is shown once an epoch, or as often as `repeats` says.
         memory: number of remembered images.
         batch: images in a batch.
         share: memory's share of every batch; None shows each remembered image once an epoch, where it falls.
         ranks: processes that share every batch; each gets at least one image of it.
+        repeats: how often each image is shown in an epoch, new ones first, at least 0, above 0 somewhere in each part;
+            empty: once. A whole number is kept in every epoch, a fraction on average over the epochs. Where a share is
+            given, only the proportion of remembered images to each other counts.
     """
 
     new: int
@@ -50,6 +55,7 @@ class Mix:
     batch: int
     share: float | None = None
     ranks: int = 1
+    repeats: tuple[float, ...] = ()
 
     @property
     def memory_per_batch(self) -> int:
@@ -68,6 +74,16 @@ class Mix:
         """Batches in one epoch."""
         return len(self._sizes)
 
+    @property
+    def showings(self) -> tuple[float, ...]:
+        """How often each image is shown in an epoch, on average."""
+        shown = list(self.repeats or (1.0,) * (self.new + self.memory))
+        if self.memory_per_batch:
+            remembered = sum(shown[self.new :])
+            times = self.memory_per_batch * self.length / remembered
+            shown[self.new :] = [times * value for value in shown[self.new :]]
+        return tuple(shown)
+
     @cached_property
     def _sizes(self) -> tuple[int, ...]:
         return tuple(len(batch) for batch in self.batches(0, 0))  # alike in every epoch
@@ -83,22 +99,46 @@ class Mix:
 
     def _batches(self, source: random.Random) -> list[list[int]]:
         if not self.memory_per_batch:
-            return _chunks(_shuffled(range(self.new + self.memory), source), self.batch)
+            return _chunks(_shuffled([*self._new(source), *self._memory(source)], source), self.batch)
         size = self.batch - self.memory_per_batch
-        fresh = _shuffled(range(self.new), source)
+        fresh = _shuffled(self._new(source), source)
         old = self._memory_stream(source)
         return [
             _shuffled([*fresh[start : start + size], *(next(old) for _ in range(self.memory_per_batch))], source)
-            for start in range(0, self.new, size)
+            for start in range(0, len(fresh), size)
         ]
+
+    def _new(self, source: random.Random) -> Sequence[int]:
+        return repeat(range(self.new), self.repeats, source)
+
+    def _memory(self, source: random.Random) -> Sequence[int]:
+        return repeat(range(self.new, self.new + self.memory), self.repeats, source)
 
     def _memory_stream(self, source: random.Random) -> Iterator[int]:
         while True:
-            yield from _shuffled(range(self.new, self.new + self.memory), source)
+            yield from _shuffled(self._memory(source), source)
+
+
+def repeat(indices: range, repeats: Sequence[float], source: random.Random) -> Sequence[int]:
+    """Each index as often as `repeats`, which all indices point into, says; empty: once.
+
+    Fractions are rounded by chance, but so that the number of indices is always the same, their sum rounded: systematic
+    sampling, evenly spaced points over the fractions laid end to end in a random order.
+    """
+    if not repeats:
+        return indices
+    whole = [index for index in indices for _ in range(int(repeats[index]))]
+    parts = _shuffled([index for index in indices if repeats[index] % 1], source)
+    ends = list(accumulate(repeats[index] % 1 for index in parts))
+    if not ends:
+        return whole
+    count, start = max(round(ends[-1]), 0 if whole else 1), source.random()
+    points = ((place + 1 - start) * ends[-1] / count for place in range(count))
+    return whole + [parts[min(bisect_left(ends, point), len(parts) - 1)] for point in points]
 
 
 class EpochBatches:
-    """A batch sampler for torch's `DataLoader`: every iteration gives one rank's share of the epoch set last.
+    """A batch sampler for torch's `DataLoader`: every iteration gives one rank's share of the epoch and mix set last.
 
     A rank's share of a batch is every `ranks`-th image. What an image is shown with is settled before it is shared out,
     so that all ranks together show what one process alone would have shown.

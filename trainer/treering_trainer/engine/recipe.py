@@ -8,6 +8,7 @@ from pathlib import Path
 
 from treering_api import ResolvedTraining
 from treering_trainer.dataset import Sample
+from treering_trainer.engine.moments import OptimizerState
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.policies.interface import Policy
 from treering_trainer.records import EpochRecord
@@ -40,6 +41,7 @@ class Recipe:
         policies: in the order they act.
         repeats: how often each image is shown in an epoch, new ones first, then memory; empty: once.
         val: the increments' val sets, class indices into `names`; for policies that measure.
+        optimizer: what the optimizer of the round before had gathered, to go on from; None: it begins afresh.
     """
 
     names: tuple[str, ...]
@@ -55,3 +57,4 @@ class Recipe:
     stop: StopRequest
     repeats: tuple[float, ...] = ()
     val: tuple[Sample, ...] = ()
+    optimizer: OptimizerState | None = None

@@ -4,8 +4,8 @@ A policy is a named optional block of `spec.policies`. The engine orders the act
 them at the points drawn here; a policy overrides the methods it needs and never meets another policy or ultralytics.
 
     prepare    compose(data) ──────────────► data: memory mixed in, labels added
-    train      frozen(model) → build(model) → phases(model)   before the optimizer exists
-               start(model, shown)                            the same, once; not where a training goes on
+    train      build(model) → frozen(model) → phases(model) → start(model, shown)   before the optimizer exists
+               warm_start(model, shown)                       the same, once; not where a training goes on
                for every epoch: epoch_start(model, epoch)
                    for every batch: train_mode(model) · class_weights(batch, ...) · losses(batch, predictions)
                                 epoch_end(model, epoch)
@@ -163,12 +163,14 @@ class Shown:
         memory: remembered ones.
         val: the increments' val sets, the round's and earlier ones'; never trained on.
         trained: whether weights were trained at all; see `Policy.trains`.
+        showings: how often each image is shown in an epoch, on average, new ones first, then memory.
     """
 
     new: tuple[Sample, ...]
     memory: tuple[Sample, ...] = ()
     val: tuple[Sample, ...] = ()
     trained: bool = True
+    showings: tuple[float, ...] = ()
 
     def some(self, most: int, seed: int) -> tuple[Sample, ...]:
         """At most `most` new and remembered images, mixed, each as likely as any other; the same for a seed."""
@@ -208,7 +210,8 @@ class TrainingData:
         new_classes_known: per new image, the classes its labels speak of (a delivery is labelled for its own classes).
         memory: remembered images mixed in beside them.
         batch_share: share of memory images in every batch, 0..1; None where they fall as they may.
-        repeats: how often each image is shown in an epoch, new ones first, then memory, at least 0; empty: once.
+        repeats: how often each image is shown in an epoch, new ones first, then memory: at least 0, and above 0
+            somewhere in each part; empty: once. With a batch share, only the proportion of memory images counts.
         pseudo_labels: boxes that the published model added to new images, by class.
         unsure: boxes in which it was neither sure enough nor too faint: nothing is learned there; by class.
         thresholds: confidences from which such boxes are objects, by class, and what they rest on.
@@ -324,7 +327,7 @@ class Policy:
     def build(self, model: nn.Module) -> None:
         """Change the model before the optimizer is made."""
 
-    def start(self, model: nn.Module, shown: Shown) -> None:
+    def warm_start(self, model: nn.Module, shown: Shown) -> None:
         """Change the weights that training starts from; the model is in evaluation mode."""
         del model, shown
 
@@ -332,6 +335,10 @@ class Policy:
         """Stretches of the training with settings of their own; empty where this policy has no say in it."""
         del model
         return ()
+
+    def start(self, model: nn.Module, shown: Shown) -> None:
+        """Learn what will be shown, before the optimizer is made; a resumed training says it again."""
+        del model, shown
 
     def train_mode(self, model: nn.Module) -> None:
         """Called whenever the model was set to train mode."""
@@ -358,7 +365,7 @@ class Policy:
         """Weights of the class loss's elements, multiplied with those of other policies; None: all 1.
 
         Args:
-            logits: (images, anchors, classes), detached.
+            logits: (images, anchors, classes); a weight made of them is learned through, unless they are detached.
             targets: the same shape, 0..1: 0 for background.
         """
         del batch, logits, targets

@@ -87,7 +87,7 @@ class LinearProbePolicy(Policy):
         old = set(situation.old_names) if situation.incremental else set()
         return tuple(index for index, name in enumerate(situation.names) if acts and name not in old)
 
-    def start(self, model: nn.Module, shown: Shown) -> None:
+    def warm_start(self, model: nn.Module, shown: Shown) -> None:
         """Look at the images and fit; a class that none of them shows keeps its row."""
         samples = self._samples(shown)
         fresh = [index for index in self.fresh if any((sample.boxes[:, 0] == index).any() for sample in samples)]

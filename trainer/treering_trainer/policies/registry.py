@@ -10,6 +10,7 @@ from typing import Any
 
 from treering_api import BadSpecError, Policies
 from treering_trainer.policies.batch_norm import BatchNormPolicy
+from treering_trainer.policies.class_balance import ClassBalancePolicy
 from treering_trainer.policies.distill import DistillPolicy
 from treering_trainer.policies.ewc import EwcPolicy
 from treering_trainer.policies.freeze import FreezePolicy
@@ -17,16 +18,19 @@ from treering_trainer.policies.interface import Policy, Situation
 from treering_trainer.policies.linear_probe import LinearProbePolicy
 from treering_trainer.policies.pseudo_labels import PseudoLabelsPolicy
 from treering_trainer.policies.replay import ReplayPolicy
+from treering_trainer.policies.unfreeze import UnfreezePolicy
 from treering_trainer.policies.weight_merge import WeightMergePolicy
 
 POLICIES: tuple[tuple[str, Callable[[Any, Situation], Policy]], ...] = (
     ("freeze", FreezePolicy),
+    ("unfreeze", UnfreezePolicy),
     ("batch_norm", BatchNormPolicy),
     ("linear_probe", LinearProbePolicy),
     ("replay", ReplayPolicy),
     ("pseudo_labels", PseudoLabelsPolicy),
     ("distill", DistillPolicy),
     ("ewc", EwcPolicy),
+    ("class_balance", ClassBalancePolicy),
     ("weight_merge", WeightMergePolicy),
 )
 """Field of `spec.policies` and the policy that reads it."""

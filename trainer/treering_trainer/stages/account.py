@@ -63,6 +63,7 @@ def settings(bench: Workbench) -> dict[str, str]:
         "batch": str(used.batch),
         "learning rate": f"{used.learning_rate:g}",
         "optimizer": used.optimizer,
+        "optimizer state": train.optimizer_state,
         "precision": used_precision(bench),
         "device": train.device,
         "image size": str(plan.spec.model.image_size),

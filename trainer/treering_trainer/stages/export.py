@@ -32,7 +32,7 @@ from treering_trainer.stages.fetch import (
     line_memory,
     read_learned,
 )
-from treering_trainer.stages.keeping import read_kept, save_kept
+from treering_trainer.stages.keeping import read_kept, read_optimizer, save_kept, save_optimizer
 from treering_trainer.stages.models import candidate_detector, candidate_folder
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.shelf import load_datasets, load_training
@@ -62,6 +62,7 @@ def export(bench: Workbench) -> ExportRecord:
         write_atomic(folder / VAL, _val_bank(bench).model_dump_json().encode())
         write_atomic(folder / LEARNED, _learned(bench).model_dump_json().encode())
         save_kept(folder, read_kept(candidate_folder(bench)))
+        save_optimizer(folder, read_optimizer(candidate_folder(bench)))
         differences = _export_model(bench, detector, folder)
     describe_round(bench)
     files = {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder)}

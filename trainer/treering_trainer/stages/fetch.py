@@ -21,7 +21,7 @@ from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
 from treering_trainer.progress import Message
 from treering_trainer.records import AnalyseRecord, FetchRecord
-from treering_trainer.stages.keeping import KEPT
+from treering_trainer.stages.keeping import KEPT, OPTIMIZER
 from treering_trainer.stages.weights import fetch_teachers, fetch_weights, named, teacher_stamps, weights_place
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import (
@@ -42,8 +42,8 @@ MEMORY = "memory.json"
 VAL = "val.json"
 LEARNED = "learned.json"
 _STAMPS, _HISTORY_STAMPS = "fetched.json", "history-fetched.json"
-MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED, KEPT)
-_OPTIONAL = (LEARNED, KEPT)  # older rounds have no list of what was learned; not every policy keeps something
+MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED, KEPT, OPTIMIZER)
+_OPTIONAL = (LEARNED, KEPT, OPTIMIZER)  # older rounds have no list of what was learned; not every round keeps something
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,8 @@ def _fetch_published(bench: Workbench, names: tuple[str, ...] = MODEL_FILES) -> 
     with _belonging(what):
         manifest = read_manifest(store, MANIFEST, sha256=base.digest)
     names = tuple(name for name in names if name not in _OPTIONAL or name in manifest.files)
+    if bench.plan.spec.training.optimizer_state == "fresh":
+        names = tuple(name for name in names if name != OPTIMIZER)
     pulled = _pull(bench, store, {name: folder / name for name in names}, what)
     for name in names:
         _ensure(store, name, folder / name, manifest.files[name].sha256)

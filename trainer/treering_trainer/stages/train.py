@@ -9,11 +9,13 @@ from functools import partial
 
 from treering_api import ResolvedTraining, resolve_training
 from treering_trainer.engine.crew import Crew
+from treering_trainer.engine.moments import OptimizerState
 from treering_trainer.engine.recipe import Listener, Recipe
 from treering_trainer.progress import EpochFinished, Message
 from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
-from treering_trainer.stages.keeping import save_kept
+from treering_trainer.stages.fetch import current_folder
+from treering_trainer.stages.keeping import read_optimizer, save_kept, save_optimizer
 from treering_trainer.stages.models import candidate_folder, make_detector, start_model, starts_from_scratch
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.ranks import train_in_ranks
@@ -31,6 +33,7 @@ def train(bench: Workbench) -> TrainRecord:
     analysis = bench.record(AnalyseRecord)
     recipe = make_recipe(bench)
     _tell_other_precision(bench)
+    _tell_other_optimizer(bench, recipe)
     model = start_model(bench, analysis.strategy, recipe.names)
     in_ranks = bench.crew.count > 1 and trains_weights(recipe) and not has_ended(recipe, model)
     if in_ranks:
@@ -47,6 +50,8 @@ def train(bench: Workbench) -> TrainRecord:
     save_kept(candidate_folder(bench), trained.kept)
     for remark in trained.remarks:
         bench.observer(Message("info", remark))
+    kept = trained.optimizer if recipe.settings.optimizer_state == "keep" else None
+    save_optimizer(candidate_folder(bench), kept)
     return _record(trained, recipe, bench.crew, time.monotonic() - start_s)
 
 
@@ -54,6 +59,7 @@ def make_recipe(bench: Workbench) -> Recipe:
     """The round's training, without any "auto" left."""
     data = load_training(training_path(bench))
     settings = settle(bench)
+    sets = _val_sets(bench, data.names)
     return Recipe(
         names=data.names,
         new=data.new,
@@ -71,20 +77,21 @@ def make_recipe(bench: Workbench) -> Recipe:
         ),
         stop=bench.stop,
         repeats=data.repeats,
-        val=tuple(
-            sample for item in evaluation_sets(bench, data.names) if item.kind == "val" for sample in item.samples
-        ),
+        val=tuple(sample for item in sets for sample in item.samples),
+        optimizer=_moments_before(bench, settings),
     )
 
 
 def settle(bench: Workbench) -> ResolvedTraining:
     """`spec.training` with the defaults of this kind of round."""
     analysis = bench.record(AnalyseRecord)
+    names = (*analysis.old_classes, *analysis.new_classes)
     return resolve_training(
         bench.plan.spec.training,
         strategy=analysis.strategy,
         new_classes=bool(analysis.new_classes),
         from_scratch=starts_from_scratch(bench, analysis.strategy),
+        val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
         gpu=bench.device != "cpu",
         cpus=bench.threads,
     )
@@ -99,6 +106,26 @@ def _tell_other_precision(bench: Workbench) -> None:
     asked, used = settle(bench).precision, used_precision(bench)
     if asked != used:
         bench.warn(f"spec.training.precision: {asked} was asked for, a CPU trains in {used}")
+
+
+def _moments_before(bench: Workbench, settings: ResolvedTraining) -> OptimizerState | None:
+    """What the optimizer of the published round had gathered, if this round's is to go on with it and can."""
+    state = _published_moments(bench) if settings.optimizer_state == "keep" else None
+    return state if state is not None and state.kind == settings.optimizer else None
+
+
+def _published_moments(bench: Workbench) -> OptimizerState | None:
+    incremental = bench.record(AnalyseRecord).strategy == "incremental"
+    return read_optimizer(current_folder(bench)) if incremental else None
+
+
+def _tell_other_optimizer(bench: Workbench, recipe: Recipe) -> None:
+    if recipe.settings.optimizer_state == "fresh" or recipe.optimizer is not None:
+        return
+    state = _published_moments(bench)
+    if state is not None:
+        used = recipe.settings.optimizer
+        bench.warn(f"spec.training.optimizerState: the round before trained with {state.kind}, {used} begins afresh")
 
 
 def validation(bench: Workbench, recipe: Recipe) -> Callable[[DetectionModel], float] | None:
@@ -128,6 +155,7 @@ def _record(trained: Trained, recipe: Recipe, crew: Crew, duration_s: float) -> 
         learning_rate=recipe.settings.learning_rate,
         batch=recipe.settings.batch,
         device=recipe.device if crew.count == 1 else f"{crew.count} x {recipe.device.partition(':')[0]}",
+        optimizer_state="fresh" if recipe.optimizer is None else "kept",
         attempts=trained.attempts,
         gpu_seconds=trained.gpu_seconds,
         peak_memory_bytes=trained.peak_memory_bytes,

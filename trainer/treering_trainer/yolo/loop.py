@@ -16,7 +16,9 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from treering_api import BadSpecError
 from treering_trainer.engine.checkpoint import save_checkpoint
+from treering_trainer.engine.moments import OptimizerState, give_moments, moments_of, parameter_names
 from treering_trainer.engine.order import EpochBatches, Mix, derive_seed
+from treering_trainer.engine.phases import Timetable, make_timetable
 from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
@@ -25,6 +27,7 @@ from treering_trainer.records import EpochRecord
 from treering_trainer.yolo.arguments import arguments, is_steady
 from treering_trainer.yolo.losses import PolicyLoss
 from treering_trainer.yolo.parts import grid_size
+from treering_trainer.yolo.phases import PhaseKeeper, WarmUp, refuse_idle
 from treering_trainer.yolo.resume import restore, state_of
 from treering_trainer.yolo.samples import SampleDataset, reading_loader, training_loader, training_set
 from treering_trainer.yolo.shared import SummedLoss, share_gradients, share_statistics, share_targets
@@ -44,6 +47,17 @@ def prepare_model(recipe: Recipe, model: DetectionModel) -> None:
         policy.build(model)
 
 
+def shown_in(recipe: Recipe) -> Shown:
+    """What the training shows."""
+    mix = _mix_of(recipe, ranks=1)
+    return Shown(recipe.new, recipe.memory, recipe.val, showings=mix.showings)
+
+
+def _mix_of(recipe: Recipe, ranks: int) -> Mix:
+    sizes = (len(recipe.new), len(recipe.memory))
+    return Mix(*sizes, recipe.settings.batch, recipe.batch_share, ranks, recipe.repeats)
+
+
 class TreeringTrainer(DetectionTrainer):
     """One training by one recipe, alone or as one of several ranks; ultralytics itself always thinks it is alone."""
 
@@ -54,6 +68,8 @@ class TreeringTrainer(DetectionTrainer):
     loss: Any
     tloss: Any
     fitness: Any
+    timetable: Timetable
+    order: EpochBatches
 
     def __init__(
         self,
@@ -72,9 +88,6 @@ class TreeringTrainer(DetectionTrainer):
         self.fingerprint = fingerprint
         self.resumed = resumed
         self.tally = Tally.of(resumed["tally"]) if resumed is not None else Tally()
-        self.mix = Mix(len(recipe.new), len(recipe.memory), recipe.settings.batch, recipe.batch_share, rank.count)
-        assert self.mix.passes, "there is nothing to train on"
-        self.order = EpochBatches(self.mix, recipe.settings.seed, rank.number)
         self.checkpoint = recipe.folder / CHECKPOINT
         super().__init__(overrides=arguments(recipe))
         self.add_callback("on_train_epoch_start", lambda _: self._start_epoch())
@@ -90,6 +103,12 @@ class TreeringTrainer(DetectionTrainer):
     def averaged(self) -> DetectionModel:
         """The model with the moving average of the weights, float32."""
         return cast("DetectionModel", self.ema.ema)
+
+    @property
+    def moments(self) -> OptimizerState:
+        """What the optimizer has gathered."""
+        names = parameter_names(self.network, self.optimizer)
+        return moments_of(self.optimizer.state_dict(), names, self.recipe.settings.optimizer)
 
     @property
     def _ultralytics(self) -> Any:
@@ -110,18 +129,32 @@ class TreeringTrainer(DetectionTrainer):
         """Our model, changed by the policies, with the layers they freeze."""
         prepare_model(self.recipe, self.given_model)
         self.model = self.given_model
+        shown = shown_in(self.recipe)
         if self.resumed is None and self.rank.first:  # the others get its weights with the first gradients
-            self._start_policies()
+            self._warm_start(shown)
         if self.rank.count > 1:
             share_statistics(self.model, gpu=self.device.type == "cuda")
         frozen = [name for policy in self.recipe.policies for name in policy.frozen(self.model)]
         self.args.freeze = list(dict.fromkeys(frozen)) or None
-
-    def _start_policies(self) -> None:
-        network = self.given_model.to(self.device).eval()
-        shown = Shown(self.recipe.new, self.recipe.memory, self.recipe.val)
+        self._make_timetable()
         for policy in self.recipe.policies:
-            policy.start(network, shown)
+            policy.start(self.model, shown)
+
+    def _make_timetable(self) -> None:
+        asked = {policy.name: found for policy in self.recipe.policies if (found := policy.phases(self.model))}
+        assert len(asked) <= 1, f"phases of one policy at most: {sorted(asked)}"
+        self._phases_field = f"spec.policies.{next(iter(asked), '')}"
+        mix = _mix_of(self.recipe, self.rank.count)
+        assert mix.passes, "there is nothing to train on"
+        phases = next(iter(asked.values()), ())
+        self.timetable = make_timetable(phases, self.recipe.settings.epochs, mix, field=self._phases_field)
+        # ultralytics asks once how many batches an epoch has; with fewer than there are it would leave steps out
+        self.order = EpochBatches(self.timetable.longest, self.recipe.settings.seed, self.rank.number)
+
+    def _warm_start(self, shown: Shown) -> None:
+        network = self.given_model.to(self.device).eval()
+        for policy in self.recipe.policies:
+            policy.warm_start(network, shown)
 
     def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
         """Training batches in our order; for ultralytics' own validator, which never runs, a token."""
@@ -153,16 +186,33 @@ class TreeringTrainer(DetectionTrainer):
             share_targets(criterion)
         whole = PolicyLoss(criterion, self.recipe.policies, self.network, self._toolbox(), self.rank)
         self.model.criterion = SummedLoss(whole, self.rank) if shared else whole
+        refuse_idle(self.network, self.timetable.phases, field=self._phases_field)
+        self._keeper = PhaseKeeper(self.network, self.optimizer)
         if self.resumed is not None:
             restore(self, self.resumed)
+        elif self.recipe.optimizer is not None:
+            give_moments(self.recipe.optimizer, self.network, self.optimizer)
         if shared:
             self.model = share_gradients(self.model)
 
     def _toolbox(self) -> YoloToolbox:
         return YoloToolbox(self.recipe.image_size, self.recipe.device)
 
+    def optimizer_step(self) -> None:
+        """A step at the phase's pace."""
+        if not self.timetable.plain:
+            place = self.epoch + self._epoch_batches / self.order.mix.length
+            self._keeper.set_pace(self.timetable.phase(self.epoch), place, self.lf, self._warm_up)
+        self._ultralytics.optimizer_step()
+
+    @property
+    def _warm_up(self) -> WarmUp:
+        epochs = min(self.args.warmup_epochs, max(self.epochs - 1, 0))  # as ultralytics does
+        return WarmUp(epochs, self.args.warmup_bias_lr, self.args.warmup_momentum, self.args.momentum)
+
     def _model_train(self) -> None:
         self._ultralytics._model_train()
+        self._keeper.hold(self.timetable.phase(self.epoch))
         for policy in self.recipe.policies:
             policy.train_mode(self.network)
 
@@ -207,10 +257,11 @@ class TreeringTrainer(DetectionTrainer):
     def _start_epoch(self) -> None:
         epoch, seed = self.epoch, self.recipe.settings.seed
         seed_everything(derive_seed(seed, epoch, "augment"))
-        self.order.epoch = epoch
+        self.order.epoch, self.order.mix = epoch, self.timetable.mix(epoch)
+        self._keeper.enter(self.timetable.phase(epoch))
         dataset = self.train_loader.dataset
         assert isinstance(dataset, SampleDataset)
-        batches = self.mix.batches(seed, epoch)
+        batches = self.order.mix.batches(seed, epoch)
         self._sizes = [len(batch) for batch in batches]
         dataset.prefill([index for batch in batches[:BUFFERED_BATCHES] for index in self.order.share(batch)])
         self.train_loader.generator.manual_seed(derive_seed(seed, epoch, "workers"))
@@ -225,10 +276,10 @@ class TreeringTrainer(DetectionTrainer):
         self._epoch_passes += self._sizes[self._epoch_batches]
         self._epoch_batches += 1
         shown = self.tally.passes + self._epoch_passes
-        self.recipe.listener.batch(shown, self.mix.passes * self.recipe.settings.epochs)
+        self.recipe.listener.batch(shown, self.timetable.passes)
         if self.rank.any(self.recipe.stop.requested):
             self.stop = True
-            self._cut_short = self._epoch_batches < self.mix.length
+            self._cut_short = self._epoch_batches < self.order.mix.length
 
     def _end_epoch(self) -> None:
         self._train_s = time.monotonic() - self._epoch_start_s

@@ -77,7 +77,7 @@ class _WeighedClassLoss(nn.Module):
         """(images, anchors, classes), all of them."""
         loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
         for policy in self.policies:
-            weights = policy.class_weights(self.batch, logits.detach(), targets)
+            weights = policy.class_weights(self.batch, logits, targets)
             if weights is not None:
                 loss = loss * weights
         if self.heeded is not None:

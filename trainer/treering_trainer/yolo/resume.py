@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from treering_trainer.engine.moments import parameter_names
+
 if TYPE_CHECKING:
     from treering_trainer.yolo.loop import TreeringTrainer
 
@@ -17,6 +19,7 @@ def state_of(trainer: TreeringTrainer) -> dict[str, Any]:
         "ema": trainer.averaged.state_dict(),
         "ema_updates": trainer.ema.updates,
         "optimizer": trainer.optimizer.state_dict(),
+        "parameters": parameter_names(trainer.network, trainer.optimizer),
         "scaler": trainer.scaler.state_dict(),
         "stopper": {"best_fitness": trainer.stopper.best_fitness, "best_epoch": trainer.stopper.best_epoch},
         "tally": trainer.tally.state_dict(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,13 +17,13 @@ from ultralytics.nn.tasks import DetectionModel
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.checkpoint import fingerprint_of, load_checkpoint
+from treering_trainer.engine.moments import OptimizerState, moments_of
 from treering_trainer.engine.ranks import ALONE, Rank
 from treering_trainer.engine.recipe import Recipe
 from treering_trainer.engine.tally import Tally
-from treering_trainer.policies.interface import Shown
 from treering_trainer.records import EpochRecord
 from treering_trainer.yolo.head import forget_training
-from treering_trainer.yolo.loop import CHECKPOINT, TreeringTrainer, prepare_model
+from treering_trainer.yolo.loop import CHECKPOINT, TreeringTrainer, prepare_model, shown_in
 from treering_trainer.yolo.threads import keep_threads
 
 Validate = Callable[[DetectionModel], float]
@@ -38,6 +38,7 @@ class Trained:
         image_passes: images shown in the epochs that count, over all attempts; an epoch that was cut off is not.
         gpu_seconds: time that those epochs took, summed over all GPUs; 0 on a CPU.
         kept: by policy, what the next round is to have of it.
+        optimizer: what the optimizer had gathered in the last epoch.
         forward_passes: images that policies let a network see forward only.
         chosen: what policies measured and chose, by `policy, name`.
         remarks: what policies say of their work, in sentences.
@@ -52,6 +53,7 @@ class Trained:
     gpu_seconds: float
     peak_memory_bytes: int
     kept: Mapping[str, Mapping[str, torch.Tensor]]
+    optimizer: OptimizerState
     forward_passes: int = 0
     chosen: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -115,7 +117,7 @@ def train(recipe: Recipe, model: DetectionModel, validate: Validate | None) -> T
     trainer = _run(recipe, model, validate, fingerprint, resumed, ALONE)
     if not trainer.tally.finished:
         recipe.stop.check("train")
-    return _trained(recipe, trainer.averaged, trainer.tally)
+    return _trained(recipe, trainer.averaged, trainer.tally, trainer.moments)
 
 
 def _run(
@@ -144,7 +146,8 @@ def _read(recipe: Recipe, model: DetectionModel, state: Mapping[str, Any]) -> Tr
     model.load_state_dict(state["ema"])
     for policy in recipe.policies:
         policy.load_state_dict(state["policies"].get(policy.name, {}))
-    return _trained(recipe, model, Tally.of(state["tally"]))
+    moments = moments_of(state["optimizer"], state["parameters"], recipe.settings.optimizer)
+    return _trained(recipe, model, Tally.of(state["tally"]), moments)
 
 
 def _untrained(recipe: Recipe, model: DetectionModel) -> Trained:
@@ -152,16 +155,16 @@ def _untrained(recipe: Recipe, model: DetectionModel) -> Trained:
     recipe.stop.check("train")
     keep_threads()
     prepare_model(recipe, model)
-    return _trained(recipe, model, Tally())
+    return _trained(recipe, model, Tally(), OptimizerState(recipe.settings.optimizer, {}))
 
 
-def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
+def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally, moments: OptimizerState) -> Trained:
     if tally.best_weights is not None:
         averaged.load_state_dict(tally.best_weights)
     model = averaged.float().eval().to(recipe.device)  # what was read from a checkpoint is on the processor
     forget_training(model)
     trained = trains_weights(recipe)
-    shown = Shown(recipe.new, recipe.memory, recipe.val, trained)
+    shown = replace(shown_in(recipe), trained=trained)
     for policy in recipe.policies:
         if policy.works_after:
             recipe.listener.finish(policy.name)
@@ -182,6 +185,7 @@ def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally) -> Trained:
         forward_passes=sum(account.forward_passes for account in accounts.values()),
         chosen={f"{name}, {key}": value for name, item in accounts.items() for key, value in item.chosen.items()},
         remarks=tuple(remark for account in accounts.values() for remark in account.remarks),
+        optimizer=moments,
     )
 
 
@@ -199,12 +203,12 @@ def _explained_memory(recipe: Recipe, trainer: TreeringTrainer) -> Iterator[None
     try:
         yield
     except torch.OutOfMemoryError as error:
-        batch, size = recipe.settings.batch, recipe.image_size
+        batch, size = trainer.order.mix.batch, recipe.image_size
         found = f"a batch of {batch} images of {size} px does not fit into the memory of {recipe.device}"
         if trainer.tally.records:
             mend = "It did before: run again where nothing else uses that memory, or give a smaller batch."
             raise ResumableError("train", found, mend) from error
-        mend = f"Give a smaller batch, such as {max(batch // 2, 1)}."
+        mend = f"Give a smaller batch, such as {max(recipe.settings.batch // 2, 1)}."
         raise BadSpecError("spec.training.batch", found, mend) from error
 
 
