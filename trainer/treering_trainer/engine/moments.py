@@ -55,13 +55,20 @@ def give_moments(state: OptimizerState, model: nn.Module, optimizer: torch.optim
     Returns:
         Names of the parameters that go on.
     """
-    names, shapes = parameter_names(model, optimizer), {name: item.shape for name, item in model.named_parameters()}
+    names, parameters = parameter_names(model, optimizer), dict(model.named_parameters())
     plain = optimizer.state_dict()
     fitting = {
-        place: {key: value.clone() for key, value in state.moments[name].items()}
+        place: {key: _laid_out(value, parameters[name]) for key, value in state.moments[name].items()}
         for place, name in enumerate(names)
         if name in state.moments
-        and all(not value.dim() or value.shape == shapes[name] for value in state.moments[name].values())
+        and all(not value.dim() or value.shape == parameters[name].shape for value in state.moments[name].values())
     }
     optimizer.load_state_dict({**plain, "state": fitting})
     return tuple(names[place] for place in fitting)
+
+
+def _laid_out(value: torch.Tensor, parameter: nn.Parameter) -> torch.Tensor:
+    """A copy that lies in memory as the parameter does (channels last, on a GPU): torch's fused steps insist on it."""
+    if not value.dim():
+        return value.clone()
+    return torch.empty_like(parameter, dtype=value.dtype, device=value.device, requires_grad=False).copy_(value)

@@ -160,7 +160,6 @@ class _Line:
             for name in self.new
             if name.startswith(f"model.{index}.")
         }
-
         self.held = {
             name.removesuffix(".running_mean")
             for name, tensor in self.new.items()
