@@ -84,8 +84,13 @@ def test_fresh__full_trainings(rounds: str, fresh: tuple[int, ...]) -> None:
 def test_warm_start__not_where_a_training_goes_on(tmp_path: Path) -> None:
     samples, policy = make_samples(tmp_path / "pictures", 6), probe(steps=5)
     began: list[int] = []
-    start = policy.warm_start
-    policy.warm_start = lambda model, shown: (began.append(1), start(model, shown))[1]  # type: ignore[method-assign]
+    original = policy.warm_start
+
+    def warm_start(model: torch.nn.Module, shown: Shown) -> None:
+        began.append(1)
+        original(model, shown)
+
+    policy.warm_start = warm_start  # type: ignore[method-assign]
     settings = make_settings(epochs=2)
     recipe, _ = make_recipe(tmp_path, samples, settings=settings, policies=(policy,), stop_at=3)
     with pytest.raises(Exception, match="stopped"):

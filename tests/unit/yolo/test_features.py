@@ -17,7 +17,8 @@ def test_make_projectors__map_each_level_and_leave_both_models_and_chance_alone(
     assert differing(before, tensors_of(student)) == []
     assert not any(module._forward_hooks for model in (student, teacher) for module in model.modules())
     assert not student.training
-    widths = [[layer.in_channels for layer in level if isinstance(layer, nn.Conv2d)] for level in projectors]  # type: ignore[union-attr]
+    levels = [level for level in projectors if isinstance(level, nn.Sequential)]
+    widths = [[layer.in_channels for layer in level if isinstance(layer, nn.Conv2d)] for level in levels]
     with torch.no_grad():
         own, other = (model(torch.zeros(1, 3, 64, 64))[1]["feats"] for model in (student, teacher))
         for projector, one, two in zip(projectors, own, other, strict=True):

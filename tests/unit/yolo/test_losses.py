@@ -37,7 +37,7 @@ WHOLE = (0.5, 0.5, 1.0, 1.0)
 
 def gradients(architecture: dict[str, Any], images: torch.Tensor, batch: dict[str, Any]) -> list[torch.Tensor]:
     """Of the class logits, by branch of the head: (images, classes, anchors)."""
-    model = tiny_model(NAMES, architecture=architecture)
+    model: Any = tiny_model(NAMES, architecture=architecture)
     model.args = get_cfg()
     model.train()
     found: Any = model(images)

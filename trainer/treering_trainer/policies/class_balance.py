@@ -33,7 +33,7 @@ def repeat_factors(presence: Numbers, rates: Numbers, *, threshold: float, most:
     """
     frequency = _frequency(presence, rates)
     factors = np.sqrt(threshold / np.where(frequency > 0, frequency, 1.0))
-    return np.clip((presence * factors).max(axis=1, initial=1.0), 1.0, most)
+    return np.asarray(np.clip((presence * factors).max(axis=1, initial=1.0), 1.0, most))
 
 
 def rarity_weights(presence: Numbers, rates: Numbers, *, most: float) -> Numbers:

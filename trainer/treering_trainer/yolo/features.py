@@ -39,7 +39,7 @@ def make_projectors(student: DetectionModel, teacher: DetectionModel, *, seed: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         projectors = DistillationModel(*models).projector
-    return cast("nn.ModuleList", projectors).to(device)
+    return projectors.to(device)
 
 
 def feature_loss(projected: torch.Tensor, taught: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -51,4 +51,4 @@ def feature_loss(projected: torch.Tensor, taught: torch.Tensor, scores: torch.Te
         scores: (images, 1, height x width), 0..1, where the teacher sees something.
     """
     found = DistillationModel.loss_sl2(cast("Any", None), projected, taught, 0, (scores,))  # it uses nothing of itself
-    return cast("torch.Tensor", found * float(DEFAULT_CFG.dis))
+    return found * float(DEFAULT_CFG.dis)

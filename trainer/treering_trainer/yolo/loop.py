@@ -68,6 +68,7 @@ class TreeringTrainer(DetectionTrainer):
     loss: Any
     tloss: Any
     fitness: Any
+    lf: Any
     timetable: Timetable
     order: EpochBatches
 
