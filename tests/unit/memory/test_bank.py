@@ -70,9 +70,9 @@ def test_memory_item__people_and_models_are_told_apart() -> None:
     assert again.labels == (*said.boxes, ("queen", 0.1, 0.2, 0.3, 0.4))
     index = {"ace": 0, "king": 1, "queen": 2, "jack": 3}
     back = again.to_sample(Path("/bank"), index)
-    assert back.boxes[:, 0].tolist() == [1, 0, 2]
+    assert back.boxes[:, 0].tolist() == [0, 1, 2]
     assert back.ignored.tolist() == [[3, 0.5, 0.6, 0.1, 0.1]]
-    assert again.people(index)[:, 0].tolist() == [1, 0]
+    assert again.people(index)[:, 0].tolist() == [0, 1]
 
 
 def test_memory__of_an_older_version_is_read() -> None:
