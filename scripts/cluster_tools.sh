@@ -11,6 +11,7 @@ declare -A others=(
   [helm]=helm.sh/helm/v4/cmd/helm@v4.3.1
   [kwok]=sigs.k8s.io/kwok/cmd/kwok@v0.7.0
   [kubeconform]=github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+  [coredns]=github.com/coredns/coredns@v1.14.7
 )
 module=tests/cluster/tools
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs tests/e2e on a real node of its own: etcd, API server, controllers, scheduler, kubelet, containerd, kube-proxy.
+# Runs tests/e2e on a real node of its own: etcd, API server, controllers, scheduler, kubelet, containerd, kube-proxy, CoreDNS.
 # Usage: scripts/e2e.sh [pytest's arguments]; called by `make e2e`. Everything runs in namespaces of its own for network,
 # processes and mounts: when they go, the kernel takes all of it along, whatever ended this script. What stays is the
 # cache ($XDG_CACHE_HOME/treering: programs, images, containerd's layers). Needs root, cgroup v1 or v2, Go and Debian.
@@ -15,7 +15,8 @@ prepare() {
   export PATH="$PATH:/usr/sbin:/sbin"
   local started=$SECONDS
   scripts/system.sh test node
-  scripts/cluster_tools.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm >/dev/null
+  scripts/cluster_tools.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
+    coredns >/dev/null
   say "programs: $((SECONDS - started)) s"
   started=$SECONDS
   # shellcheck disable=SC2086 # words

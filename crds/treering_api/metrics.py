@@ -112,8 +112,19 @@ _OPERATOR_METRICS: tuple[Metric, ...] = (
         "progress_ratio", "gauge", "ratio", "Share of the running round that is done, 0 to 1; absent while none runs."
     ),
     _line("eta_seconds", "gauge", "seconds", "Time until the running round ends; absent until known."),
-    _line("map50_ratio", "gauge", "ratio", "mAP50 of the last finished round, 0 to 1.", "when"),
-    _line("forgetting_ratio", "gauge", "ratio", "mAP50 that the last finished round lost on old classes, -1 to 1."),
+    _line(
+        "map50_ratio",
+        "gauge",
+        "ratio",
+        "mAP50, 0 to 1: after of the line's model, before of the one before it on old classes.",
+        "when",
+    ),
+    _line(
+        "forgetting_ratio",
+        "gauge",
+        "ratio",
+        "mAP50 that the line's model lost on old classes in its round, -1 to 1; negative is a gain.",
+    ),
     _line("round_duration_seconds", "gauge", "seconds", "How long the last finished round took."),
     _line("gpu_seconds_total", "counter", "seconds", "Time of GPUs that all rounds of the line held."),
     _line(

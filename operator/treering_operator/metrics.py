@@ -125,8 +125,8 @@ def _of_line(line: Line) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
     yield "progress_ratio", (), None if percent is None else percent / 100
     yield "eta_seconds", (), progress.get("etaSeconds")
     yield "map50_ratio", ("after",), status.get("map50")
-    yield "map50_ratio", ("before",), status.get("map50Before")
-    yield "forgetting_ratio", (), status.get("forgetting")
+    yield "map50_ratio", ("before",), _round_of_model(status).get("map50Before")
+    yield "forgetting_ratio", (), _round_of_model(status).get("forgetting")
     yield "round_duration_seconds", (), _last_duration_s(status)
     yield "gpu_seconds_total", (), status.get("gpuSeconds", 0.0)
     yield "last_success_timestamp_seconds", (), _last_success(status)
@@ -139,6 +139,12 @@ def _status(line: Line) -> Mapping[str, Any]:
 
 def _state(line: Line) -> str:
     return str(_status(line).get("state") or "Pending")
+
+
+def _round_of_model(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The round that published the line's model: what a rejected candidate would have lost, nobody has lost."""
+    number = (status.get("model") or {}).get("round")
+    return next((one for one in status.get("rounds") or () if number and one.get("round") == number), {})
 
 
 def _last_duration_s(status: Mapping[str, Any]) -> float | None:

@@ -7,11 +7,9 @@ import time
 
 import pytest
 
-from tests.plugins.cluster_lines import PlantedLine, Team
+from tests.plugins.cluster_lines import LONG, PlantedLine, Team
 from tests.plugins.helm import NAMESPACE
 from tests.plugins.programs import wait_until
-
-LONG = {"epochs": 40, "batch": 4, "workers": 0}
 
 
 def assert_grown(line: PlantedLine) -> None:
@@ -68,21 +66,10 @@ def test_trainer_deleted__goes_on_from_its_checkpoint(team: Team) -> None:
     first = line.running_pod()
     line.release.server.kubectl("delete", "pod", first, "-n", team.namespace, "--wait=false")
     line.wait("another pod", lambda: line.running_pod() not in ("", first))
-    epochs: list[int] = []
-    line.wait("it trains again", lambda: epoch_seen(line, epochs))
-    assert epochs[0] > 4, f"began anew: {epochs}"
+    assert line.first_epoch(attempt=2) > 4, "began anew"
     line.await_rounds(2)
     assert_grown(line)
     assert [one["attempt"] for one in line.status["rounds"]] == [2, 1]
-
-
-def epoch_seen(line: PlantedLine, epochs: list[int]) -> bool:
-    """Note the epoch of the second attempt as soon as it is told."""
-    status = line.status
-    progress = status.get("progress") or {}
-    if status.get("attempt") == 2 and progress.get("stage") == "train" and progress.get("epoch"):
-        epochs.append(progress["epoch"])
-    return bool(epochs)
 
 
 def test_kubelet_restarted__while_a_round_runs(team: Team) -> None:

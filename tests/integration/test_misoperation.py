@@ -52,6 +52,7 @@ KEEPING = {to_camel(name) for name in KEEPING_FIELDS} - {"increments"}
 SETTLE_S = 60.0
 PAUSE_S = 0.5
 BATCHES = 6
+MEMORY_MIB = 150
 Place = tuple[str | int, ...]
 
 
@@ -244,5 +245,6 @@ def test_spec__odd_values_are_refused_acted_upon_or_told_and_mended(
         left = [(what, line["status"]["message"], standing(line)) for what, line in worse()]
         raise AssertionError(f"no way back for {len(left)}, such as {left[:2]}; good is {good}") from error
     assert operator.program.process.poll() is None, operator.words()
+    assert operator.size_mib() < MEMORY_MIB, "hundreds of lines must not make it grow"
     lines.delete()
     wait_until("all are gone", lambda: not lines.all() and not world.jobs(), SETTLE_S)

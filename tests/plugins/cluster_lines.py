@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,9 @@ from tests.plugins.s3_servers import S3Server, running_ministack
 from tests.plugins.stopwatch import timed
 from treering_api import Lineage
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
+
 Object = dict[str, Any]
 VALUES: Object = {
     "image": {"repository": "localhost/treering/operator", "tag": "dev", "pullPolicy": "Never"},
@@ -31,6 +34,10 @@ VALUES: Object = {
 }
 DELIVERIES = {"w1": (("ring", "bark"), 8, "train"), "w2": (("leaf",), 6, "train")}
 HOLDOUT = (("leaf", "ring", "bark"), 6, "val")
+SMALL: Object = {"resources": {"requests": {"cpu": "100m", "memory": "512Mi"}}, "sharedMemory": "64Mi"}
+"""`compute` of a round that has room beside others."""
+LONG: Object = {"epochs": 40, "batch": 4, "workers": 0}
+"""`training` that leaves time to disturb it."""
 ROUND_TIMEOUT_S = 400.0
 
 
@@ -107,6 +114,13 @@ class PlantedLine:
         answer = self.s3.client().get_object(Bucket=self.bucket, Key=f"lines/{self.name}/lineage.json")
         return Lineage.model_validate_json(answer["Body"].read())
 
+    def record(self, number: int) -> Object:
+        """The record of a published round."""
+        summary = next(one for one in self.lineage.rounds if one.round == number)
+        key = f"lines/{self.name}/rounds/{number:04d}/attempt-{summary.attempt}/record.json"
+        record: Object = json.load(self.s3.client().get_object(Bucket=self.bucket, Key=key)["Body"])
+        return record
+
     def edit(self, **spec: object) -> None:
         """Change fields of its spec."""
         self.release.server.request("PATCH", self.path, {"spec": spec})
@@ -151,6 +165,20 @@ class PlantedLine:
         """Wait until the running round has finished some epochs."""
         self.wait(f"epoch {epoch}", lambda: (self.status.get("progress") or {}).get("epoch", 0) > epoch)
 
+    def first_epoch(self, *, attempt: int) -> int:
+        """Wait until another attempt trains; the first epoch that is told of it."""
+        seen: list[int] = []
+
+        def told() -> bool:
+            status = self.status
+            progress = status.get("progress") or {}
+            if status.get("attempt") == attempt and progress.get("stage") == "train" and progress.get("epoch"):
+                seen.append(progress["epoch"])
+            return bool(seen)
+
+        self.wait(f"attempt {attempt} trains", told)
+        return seen[0]
+
     def words(self) -> str:
         """How it stands, for a failed test."""
         kubectl = self.release.server.kubectl
@@ -188,7 +216,7 @@ class Team:
             },
             "training": {"epochs": 2, "batch": 4, "workers": 0},
             "strategy": "incremental",
-            "compute": {"resources": {"requests": {"cpu": "100m", "memory": "512Mi"}}, "sharedMemory": "64Mi"},
+            "compute": SMALL,
         }
         document = {
             "apiVersion": "treering.dev/v1alpha1",
@@ -198,6 +226,13 @@ class Team:
         }
         self.release.server.kubectl("apply", "-f", "-", input=json.dumps(document))
         return PlantedLine(self.release, self.s3, self.namespace, name, self.bucket)
+
+    def deliver(self, name: str, folder: str) -> None:
+        """Copy a delivery into a folder of the bucket, as a supplier would."""
+        client = self.s3.client()
+        for item in client.list_objects_v2(Bucket=self.bucket, Prefix=f"{name}/")["Contents"]:
+            source: CopySourceTypeDef = {"Bucket": self.bucket, "Key": item["Key"]}
+            client.copy_object(Bucket=self.bucket, Key=f"{folder}/{item['Key']}", CopySource=source)
 
     def increment(self, name: str) -> Object:
         """A delivery as a line lists it."""

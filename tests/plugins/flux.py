@@ -1,4 +1,4 @@
-"""Flux's health expressions, evaluated as its controllers do."""
+"""Flux's health expressions, evaluated as its controllers do (fluxcd/pkg runtime/cel, RFC 0009)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ def documents(name: str, kind: str) -> list[Object]:
 
 
 def flux_health(resource: Object) -> str:
-    """As Flux finds it: the generation first, then inProgress, failed, current; none of them: in progress."""
+    """As Flux finds it: the generation first, then inProgress, failed, current; none of them: in progress.
+
+    The resource's fields are the variables: one that is absent is an error, which Flux shows as Unknown and asks again.
+    """
     (check,) = documents("lines.yaml", "Kustomization")[0]["spec"]["healthCheckExprs"]
     assert (check["apiVersion"], check["kind"]) == (resource["apiVersion"], resource["kind"])
     status = resource.get("status", {})
-    if "deletionTimestamp" in resource["metadata"]:
-        return "InProgress"
     if status.get("observedGeneration", resource["metadata"]["generation"]) != resource["metadata"]["generation"]:
         return "InProgress"
-    context = cel.Context({"status": status, "metadata": resource["metadata"], "spec": resource["spec"]})
+    context = cel.Context(resource)
     for name, result in (("inProgress", "InProgress"), ("failed", "Failed"), ("current", "Current")):
-        if cel.compile(check[name]).execute(context):
-            return result
+        try:
+            if cel.compile(check[name]).execute(context):
+                return result
+        except (RuntimeError, ValueError):
+            return "Unknown"
     return "InProgress"

@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 20
+_PORTS = range(10_000, 32_768)
+"""Below those of clients: the kernel may give one of theirs away before the server listens on it."""
+_DRAW = random.SystemRandom()  # hypothesis seeds the ordinary one, the same in every process
 _PACKAGES = {
     "etcd": "etcd-server",
     "setpriv": "util-linux",
@@ -106,13 +110,23 @@ def cluster_tools(*names: str) -> Path:
     return Path(answer.stdout.strip())
 
 
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    return free_ports(1)[0]
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on."""
+    """Ports of the loopback that nobody listens on; drawn, so that several runs of tests don't meet."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        return [_hold_port(stack) for _ in range(count)]
+
+
+def _hold_port(stack: ExitStack) -> int:
+    while True:
+        held = stack.enter_context(socket.socket())
+        with suppress(OSError):  # somebody else has it
+            held.bind(("127.0.0.1", _DRAW.choice(_PORTS)))
+            return int(held.getsockname()[1])
 
 
 def wait_until(what: str, true: Callable[[], bool], timeout_s: float, *needed: Program) -> None:

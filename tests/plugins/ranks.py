@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +11,8 @@ from typing import Any
 import torch
 
 from tests.plugins.lines import await_child, start_child
+from tests.plugins.programs import free_port
 from treering_trainer.engine.ranks import Rank, join_ranks
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def in_ranks(count: int, folder: Path, work: Callable[[Rank], Any], timeout_s: float = 60.0) -> list[Any]:

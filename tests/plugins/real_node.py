@@ -1,4 +1,4 @@
-"""A real node: control plane, scheduler, containerd, kubelet and kube-proxy, in the namespaces of scripts/e2e.sh.
+"""A real node: control plane, scheduler, containerd, kubelet, kube-proxy and DNS, in the namespaces of scripts/e2e.sh.
 
 Ask for `real_node` (one for the session). Its programs may be killed and started again; what they leave lies in the
 run's own folder, and goes with the namespaces. Run by `make e2e` alone: elsewhere the fixture fails and says so.
@@ -25,6 +25,7 @@ from tests.plugins.stopwatch import timed
 
 ADDRESS = "10.99.0.1"
 NODE = "node-1"
+DOMAIN = "cluster.local"
 START_TIMEOUT_S = 120
 IMAGES = ("pause", "operator", "trainer")
 ALL_BUT = (
@@ -95,6 +96,13 @@ class RealNode:
             "--secure-port=0",
         )
 
+    def start_names(self) -> None:
+        """CoreDNS on the node's address: pods of several nodes find each other by name."""
+        config = self.folder / "Corefile"
+        zones = f"kubernetes {DOMAIN} {{\n    kubeconfig {self.server.kubeconfig()}\n  }}"
+        config.write_text(f".:53 {{\n  bind {ADDRESS}\n  errors\n  {zones}\n}}\n")
+        self._start("coredns", "-conf", str(config))
+
     def advertise(self, resource: str, amount: int) -> None:
         """Let the node say that it has so many of an extended resource."""
         for part in ("capacity", "allocatable"):
@@ -130,7 +138,7 @@ def running_node(images: tuple[str, ...]) -> Iterator[RealNode]:
     if place is None:
         raise ProgramError("these tests want a network of their own. Mend: run them by `make e2e`, as root")
     folder, cache = Path(place), Path(os.environ["TREERING_NODE_CACHE"])
-    tools = cluster_tools("kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+    tools = cluster_tools("kube-scheduler", "kubelet", "kube-proxy", "kubectl", "coredns")
     with ExitStack() as stack:
         containers = Containers(folder, cache / "containerd", os.environ["TREERING_NODE_CGROUP"])
         with timed("images into containerd"):
@@ -154,6 +162,7 @@ def _start_node(plane: ControlPlane, folder: Path, tools: Path, containers: Cont
     stack.callback(node.end)
     node.start_scheduler()
     node.start_proxy()
+    node.start_names()
     node.start_kubelet()
     return node
 
@@ -177,6 +186,8 @@ def _kubelet_settings(folder: Path) -> dict[str, Any]:
         "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": "/" + os.environ["TREERING_NODE_CGROUP"],
+        "clusterDNS": [ADDRESS],
+        "clusterDomain": DOMAIN,
         "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
         "enforceNodeAllocatable": [],
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

@@ -24,6 +24,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.plugins.programs import free_port
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -159,9 +161,3 @@ def await_answer(process: subprocess.Popen[bytes], host: str, port: int, log: Pa
                 return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} did not start, exit code {process.poll()}:\n{log.read_text()[-4000:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

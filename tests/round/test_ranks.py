@@ -19,7 +19,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.plugins.lines import TestLine, await_child, expect, start_child
-from tests.plugins.ranks import free_port
+from tests.plugins.programs import free_port
 from treering_api import ExitCode, ResumableError, RoundResult
 from treering_trainer import api, run
 from treering_trainer.cli.app import run_app

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.s3_servers import S3Bucket, S3Server, free_port, running, use
+from tests.plugins.programs import free_port
+from tests.plugins.s3_servers import S3Bucket, S3Server, running, use
 from treering_api.errors import BadSpecError, StoreError, TreeringError
 from treering_trainer.store import (
     AccessDeniedError,

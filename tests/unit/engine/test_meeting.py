@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plugins.ranks import free_port
+from tests.plugins.programs import free_port
 from treering_api import BadDataError, ResumableError
 from treering_trainer.engine import meeting as module
 from treering_trainer.engine.crew import Crew

@@ -17,8 +17,16 @@ STATUS: dict[str, Any] = {
     "map50Before": 0.8,
     "forgetting": -0.1,
     "gpuSeconds": 120.0,
+    "model": {"round": 3},
     "rounds": [
-        {"verdict": "published", "startTime": "2026-11-24T10:00:00Z", "completionTime": "2026-11-24T10:10:00Z"},
+        {
+            "round": 3,
+            "map50Before": 0.8,
+            "forgetting": -0.1,
+            "verdict": "published",
+            "startTime": "2026-11-24T10:00:00Z",
+            "completionTime": "2026-11-24T10:10:00Z",
+        },
     ],
 }
 
@@ -55,6 +63,15 @@ def test_metrics__of_a_line_go_with_it() -> None:
     assert samples["treering_line_map50_ratio", (*whose, ("when", "before"))] == 0.8
     lines.clear()
     assert not [key for key in read() if ("line", "cards") in key[1]]
+
+
+def test_metrics__a_rejected_candidate_is_no_loss() -> None:
+    rejected = {"round": 4, "map50Before": 0.85, "forgetting": 0.4, "verdict": "rejected"}
+    later = STATUS | {"map50Before": 0.85, "forgetting": 0.4, "rounds": [*STATUS["rounds"], rejected]}
+    _, read = exposed([line(**later)])
+    whose = (("line", "cards"), ("namespace", "default"))
+    assert read()["treering_line_forgetting_ratio", whose] == -0.1
+    assert read()["treering_line_map50_ratio", (*whose, ("when", "before"))] == 0.8
 
 
 def test_metrics__a_line_without_a_status_is_pending() -> None:

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import aiohttp
 import pytest
 
+from tests.plugins.programs import free_port
 from treering_api import BadSpecError
 from treering_operator.server import Server, address
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_server__says_what_is_wrong_with_503() -> None:
