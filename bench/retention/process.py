@@ -1,0 +1,73 @@
+"""Processes that train: each in one of its own, so that none inherits another's memory, threads or random state."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a process gave and took."""
+
+    out: str
+    wall_s: float
+    cpu_s: float
+
+
+def call(*words: str | Path) -> Ended:
+    """Run `python -m ...` to its end; its standard error goes to ours.
+
+    Raises:
+        SystemExit: it failed; its own words stand above.
+    """
+    start_s, before_s = time.monotonic(), _children_s()
+    command = [sys.executable, "-m", *map(str, words)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        out, _ = process.communicate()
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}\n{out}")
+    return Ended(out, time.monotonic() - start_s, _children_s() - before_s)
+
+
+@contextmanager
+def ends_with_its_children() -> Iterator[None]:
+    """SIGTERM ends this process as Ctrl-C does: what trains is asked to stop, and keeps what it has."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
