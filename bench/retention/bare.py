@@ -1,9 +1,9 @@
 """One training by bare ultralytics, and its scores by Treering's evaluation: `python -m bench.retention.bare JOB.json`.
 
-The settings are those that Treering found best for itself: AdamW, one step per batch of 16, no raised learning rate for
-biases in the warm-up (ultralytics' defaults are 64 images per step and a bias rate of .1, and do worse here). It computes
-with as many threads as Treering does; left alone, ultralytics takes one less than there are processors. Cut off, it goes
-on from ultralytics' own checkpoint of the last epoch, which is near to an unbroken run but not the same.
+The settings are those that Treering found best for itself: AdamW, one step per batch of 16, no raised learning rate
+for biases in the warm-up (ultralytics' defaults are 64 images per step and a bias rate of .1, and do worse here). It
+computes with as many threads as Treering does; left alone, ultralytics takes one less than there are processors. Cut
+off, it goes on from ultralytics' own checkpoint of the last epoch, which is near to an unbroken run but not the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Treering's side: lines that grow by the command line, in processes of their own, on a folder or a real S3 server.
 
-A line's folder is named by what decides its numbers and stays until its last row is in the book, so that a call that was
-cut off goes on inside the round, at the last full epoch, as Treering does.
+A line's folder is named by what decides its numbers and stays until its last row is in the book, so that a call that
+was cut off goes on inside the round, at the last full epoch, as Treering does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The methods: who learns a course, and how. A table of data: what stands here is all that tells one from another.
 
-Bare methods are ultralytics' own trainer with the settings that do best on the project's data (AdamW, one step per batch
-of 16, no raised bias rate; ultralytics' defaults do worse, see `bench/README.md`). The others are Treering's command
-line with a spec. All but `joint` start from the same first-round model.
+Bare methods are ultralytics' own trainer with the settings that do best on the project's data (AdamW, one step per
+batch of 16, no raised bias rate; ultralytics' defaults do worse, see `bench/README.md`). The others are Treering's
+command line with a spec. All but `joint` start from the same first-round model.
 """
 
 from __future__ import annotations

@@ -87,13 +87,15 @@ def best_rate(rows: Sequence[Row]) -> tuple[float | None] | None:
     The hold-out chooses: every method, joint too, has that same freedom.
     """
     ends = [row for row in rows if row.step == row.steps]
-    by_rate = {rate: {row.seed: row.mean("all") or 0.0 for row in ends if row.rate == rate} for rate in
-               dict.fromkeys(row.rate for row in ends)}  # fmt: skip
-    if not by_rate:
+    if not ends:
         return None
-    common = set.intersection(*(set(scores) for scores in by_rate.values()))
-    return (max(by_rate, key=lambda rate: _mean([value for seed, value in by_rate[rate].items()
-                                                 if seed in common or not common])),)  # fmt: skip
+    seeds = {rate: {row.seed for row in ends if row.rate == rate} for rate in dict.fromkeys(row.rate for row in ends)}
+    fair = set.intersection(*seeds.values()) or set.union(*seeds.values())
+
+    def worth(rate: float | None) -> float:
+        return _mean([row.mean("all") or 0.0 for row in ends if row.rate == rate and row.seed in fair])
+
+    return (max(seeds, key=worth),)
 
 
 def derived(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
