@@ -28,32 +28,32 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         with ends_with_its_children():
-            measure(options)
+            return 1 if measure(options) else 0
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here")
         return 130
-    return 0
 
 
-def measure(options: Options) -> None:
-    """Every scenario with every seed; the tables and plots in the end."""
+def measure(options: Options) -> int:
+    """Every scenario with every seed; the tables and plots in the end. Gives how many methods failed."""
     source = read_source(options.data)
     if source.dropped:
         say(f"{source.dropped} train images stand in val too and were left out")
     refuse_groups(options, source)
     book = Book.open(options.out, header(options, source), command())
-    probe = Probe()
+    probe, failed = Probe(), 0
     for scenario in options.scenarios:
         for seed in options.seeds:
-            learn(scenario, seed, options, source, book, probe)
+            failed += learn(scenario, seed, options, source, book, probe)
     book.write()
     found = summarise(book.rows)
     show(found)
     for path in draw(book.rows, found, options.out):
         say(str(path))
+    return failed
 
 
-def learn(scenario: str, seed: int, options: Options, source: Source, book: Book, probe: Probe) -> None:
+def learn(scenario: str, seed: int, options: Options, source: Source, book: Book, probe: Probe) -> int:
     """One scenario with one seed; one that this data set can't give is passed over where others were asked for."""
     folder = options.cache / "courses" / f"made-{source.digest[:12]}-{scenario}-{seed}"
     try:
@@ -62,9 +62,10 @@ def learn(scenario: str, seed: int, options: Options, source: Source, book: Book
         if len(options.scenarios) == 1:
             raise SystemExit(str(error)) from error
         say(f"passed over {error}")
-        return
-    Lesson(options, course, file_digest(options.weights), book, probe, say).run()
+        return 0
+    failed = Lesson(options, course, file_digest(options.weights), book, probe, say).run()
     shutil.rmtree(folder, ignore_errors=True)
+    return failed
 
 
 def refuse_groups(options: Options, source: Source) -> None:

@@ -66,19 +66,23 @@ def main() -> None:
 
 
 def train(job: Job, folder: Path) -> tuple[float, int]:
-    """Train, or go on; gives the seconds of all epochs over all attempts, and how many those were."""
+    """Train, or go on; gives the seconds until the last epoch's end over all attempts, and how many those were.
+
+    ultralytics validates twice after the last epoch, though nobody asked: that is not counted.
+    """
     from ultralytics.models import YOLO
 
     clock = _Clock(folder / "clock.json")
     checkpoint, epoch = folder / CHECKPOINT, _epoch_of(folder / CHECKPOINT)
-    if epoch == -1:  # ultralytics has stripped it: the training has ended
+    if epoch is not None and epoch not in range(job.epochs - 1):  # -1: ended and stripped
         return clock.seconds, clock.attempts
     clock.start()
     resumes = epoch is not None
     model = YOLO(checkpoint if resumes else job.weights)
-    model.add_callback("on_model_save", lambda _trainer: clock.tick())
+    model.add_callback("on_train_epoch_end", lambda trainer: clock.tick(last=trainer.epoch + 1 >= trainer.epochs))
+    model.add_callback("on_model_save", lambda _trainer: clock.keep())
     model.train(**({"resume": True} if resumes else _arguments(job, folder)))
-    return clock.tick(), clock.attempts
+    return clock.seconds, clock.attempts
 
 
 def score(job: Job, checkpoint: Path) -> tuple[dict[str, tuple[float, float]], int]:
@@ -110,7 +114,7 @@ def score(job: Job, checkpoint: Path) -> tuple[dict[str, tuple[float, float]], i
 
 
 class _Clock:
-    """Seconds of training over all attempts, kept with every checkpoint."""
+    """Seconds of training over all attempts, kept with every checkpoint; stands still after the last epoch."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -118,26 +122,31 @@ class _Clock:
         self.seconds: float = data["seconds"]
         self.attempts: int = data["attempts"]
         self._last_s = time.monotonic()
+        self._stands = False
 
     def start(self) -> None:
         self.attempts += 1
-        self._last_s = time.monotonic()
         self._write()
 
-    def tick(self) -> float:
+    def tick(self, *, last: bool = False) -> None:
         now_s = time.monotonic()
-        self.seconds, self._last_s = self.seconds + now_s - self._last_s, now_s
+        if not self._stands:
+            self.seconds += now_s - self._last_s
+        self._last_s, self._stands = now_s, last or self._stands
+
+    def keep(self) -> None:
+        self.tick()
         self._write()
-        return self.seconds
 
     def _write(self) -> None:
         self._path.write_text(json.dumps({"seconds": self.seconds, "attempts": self.attempts}))
 
 
 def _arguments(job: Job, folder: Path) -> dict[str, Any]:
-    data = folder / "data.yaml"
-    images = str(Path(job.train) / "images" / "train")
-    data.write_text(yaml.safe_dump({"train": images, "val": images, "names": dict(enumerate(job.names))}))
+    data, few = folder / "data.yaml", folder / "val.txt"
+    images = Path(job.train) / "images" / "train"
+    few.write_text("".join(f"{path}\n" for path in sorted(images.iterdir())[: job.batch]))  # it insists on some
+    data.write_text(yaml.safe_dump({"train": str(images), "val": str(few), "names": dict(enumerate(job.names))}))
     found: dict[str, Any] = {
         "data": str(data), "epochs": job.epochs, "lr0": job.rate, "imgsz": job.image_size, "batch": job.batch,
         "nbs": job.batch, "seed": job.seed, "optimizer": "AdamW", "warmup_bias_lr": 0.0, "val": False, "plots": False,

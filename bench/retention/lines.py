@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,13 @@ def grow(folder: Path, resource: Mapping[str, Any], number: int, *, seed_from: P
         seed_from: checkpoint of the first round, taken if it is there and written if not; see `seeded`.
 
     Raises:
-        SystemExit: the command line failed.
+        FailedError: the command line failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    told = folder / f"round-{number}.json"
+    if told.exists():  # by a call that was cut off later; an earlier spec would contradict what was learned since
+        data = json.loads(told.read_text())
+        return Round(**{**data, "cost": Cost(**data["cost"]), "model": Path(data["model"])})
     spec = folder / "line.yaml"
     spec.write_text(yaml.safe_dump(dict(resource), sort_keys=False))
     program = ("treering_trainer",) if seed_from is None else ("bench.retention.seeded", seed_from)
@@ -99,7 +103,9 @@ def grow(folder: Path, resource: Mapping[str, Any], number: int, *, seed_from: P
     record = json.loads((model / "record.json").read_text())
     cost = read_cost(record, resource["spec"].get("policies", {}))
     timed = Cost(**{**vars(cost), "wall_s": done.wall_s, "cpu_s": done.cpu_s})
-    return Round(read_scores(record), timed, record["analyse"]["strategy"], record["train"]["device"], model)
+    left = Round(read_scores(record), timed, record["analyse"]["strategy"], record["train"]["device"], model)
+    told.write_text(json.dumps({**vars(left), "cost": asdict(left.cost), "model": str(model)}))
+    return left
 
 
 def read_scores(record: Mapping[str, Any]) -> dict[str, tuple[float, float]]:

@@ -19,7 +19,7 @@ from bench.retention.lines import Place, Round, grow, in_folder, on_s3
 from bench.retention.methods import BATCH, FIRST, METHODS, Method, line_spec
 from bench.retention.options import Options
 from bench.retention.probe import Probe
-from bench.retention.process import call
+from bench.retention.process import FailedError, call
 from treering_api import Training, resolve_training
 
 Say = Callable[[str], None]
@@ -36,14 +36,20 @@ class Lesson:
     probe: Probe
     say: Say
 
-    def run(self) -> None:
-        """Measure whatever is not in the book yet."""
+    def run(self) -> int:
+        """Measure whatever is not in the book yet; a method that fails is told and passed over. Gives how many did."""
+        failed = 0
         for name in self.options.methods:
             method = METHODS[name]
             for rate in self.options.rates:
-                if not self._complete(method, rate):
-                    self._learn(method, rate)
+                try:
+                    if not self._complete(method, rate):
+                        self._learn(method, rate)
+                except FailedError as error:
+                    self.say(f"{name} failed and is passed over: {error}")
+                    failed += 1
         shutil.rmtree(self.folder, ignore_errors=True)
+        return failed
 
     @cached_property
     def folder(self) -> Path:
@@ -59,18 +65,14 @@ class Lesson:
     def first(self) -> Round:
         """The first-round model that all methods but joint start from: Treering's default first round, trained once."""
         place = self._first_place
-        told = place / "told.json"
-        cached = told.exists()
+        cached = (place / "round-1.json").exists()
         if not cached:
             self._tell("first round", 1)
-            with in_folder(place, self.options.weights) as home:
-                resource = self._resource(METHODS["default"], home, 1, None)
-                done = self._timed(lambda: grow(place, resource, 1, seed_from=self._first_checkpoint))
-            told.write_text(json.dumps({**vars(done), "cost": asdict(done.cost), "model": str(done.model)}))
-            for part in ("work", "store"):
-                shutil.rmtree(place / part, ignore_errors=True)
-        data = json.loads(told.read_text())
-        first = Round(**{**data, "cost": Cost(**data["cost"]), "model": Path(data["model"])})
+        with in_folder(place, self.options.weights) as home:
+            resource = self._resource(METHODS["default"], home, 1, None)
+            first = grow(place, resource, 1, seed_from=self._first_checkpoint)
+        for part in ("work", "store"):
+            shutil.rmtree(place / part, ignore_errors=True)
         if not self.book.has(self.course.scenario, FIRST, self.course.seed, None, 1):
             self._enter(FIRST, None, 1, first.scores, first.cost, first.strategy, first.device, cached=cached)
         return first

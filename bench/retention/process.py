@@ -17,6 +17,10 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
 
 
+class FailedError(RuntimeError):
+    """A process ended badly."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a process gave and took."""
@@ -30,7 +34,7 @@ def call(*words: str | Path) -> Ended:
     """Run `python -m ...` to its end; its standard error goes to ours.
 
     Raises:
-        SystemExit: it failed; its own words stand above.
+        FailedError: it failed; its own words stand above.
     """
     start_s, before_s = time.monotonic(), _children_s()
     command = [sys.executable, "-m", *map(str, words)]
@@ -41,7 +45,7 @@ def call(*words: str | Path) -> Ended:
         _end(process)
         raise
     if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}\n{out}")
+        raise FailedError(f"python {' '.join(command[1:])} ended with {process.returncode}\n{out}".rstrip())
     return Ended(out, time.monotonic() - start_s, _children_s() - before_s)
 
 
