@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.retention.book import Book
-from bench.retention.measure import Lesson, file_digest, say
+from bench.retention.measure import Lesson, say
 from bench.retention.options import Options, parse
 from bench.retention.plots import draw
 from bench.retention.probe import Probe
 from bench.retention.process import ends_with_its_children
 from bench.retention.scenarios import ImpossibleError, make_course
-from bench.retention.source import Source, read_source
+from bench.retention.source import Source, file_digest, read_source
 from bench.retention.summary import summarise
 from bench.retention.table import markdown, show
 

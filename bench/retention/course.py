@@ -72,7 +72,7 @@ class Course:
         return tuple(name for name in self.names if name in known)
 
     def together(self, count: int) -> tuple[Sample, ...]:
-        """Every image of the first `count` deliveries once, with all its labels of the classes seen so far."""
+        """Every image of the first `count` deliveries once, with all its boxes, of classes to come as well."""
         samples: dict[str, Sample] = {}
         for step in self.steps[:count]:
             for sample in step.samples:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +12,16 @@ from typing import Any
 
 from bench.retention.bare import CHECKPOINT, Job
 from bench.retention.book import Book, Cost, Row
-from bench.retention.course import Course, write
+from bench.retention.course import Course, only, write
 from bench.retention.lines import Place, Round, grow, in_folder, on_s3
 from bench.retention.methods import BATCH, FIRST, METHODS, Method, line_spec
 from bench.retention.options import Options
 from bench.retention.probe import Probe
-from bench.retention.process import FailedError, call
+from bench.retention.process import FailedError
+from bench.retention.source import content_digest, file_digest, text_digest
+from bench.retention.trainings import has_ended, train_bare
 from treering_api import Training, resolve_training
+from treering_trainer.dataset import Sample
 
 Say = Callable[[str], None]
 
@@ -90,7 +91,8 @@ class Lesson:
             self._tell(method.name, step)
             samples, seen = self.course.together(step), self.course.seen(step)
             train = write(self.folder / f"joint-{step}", samples, self.course.names, seen, link=False)
-            self._train_bare(method, rate, step, str(self.options.weights), self.weights_digest, train, seen)
+            learned = self._content(samples, seen)
+            self._train_bare(method, rate, step, str(self.options.weights), self.weights_digest, train, learned)
             shutil.rmtree(train, ignore_errors=True)
 
     def _tune(self, method: Method, rate: float | None) -> None:
@@ -103,34 +105,28 @@ class Lesson:
                 self.folder / f"tuned-{step}", delivery.samples, self.course.names, delivery.classes,
                 listed=seen, link=False,
             )  # fmt: skip
-            start_digest = self._train_bare(method, rate, step, start, start_digest, train, seen)
+            learned = self._content(delivery.samples, delivery.classes)
+            start_digest = self._train_bare(method, rate, step, start, start_digest, train, learned)
             start = str(self._bare_folder(start_digest) / CHECKPOINT)
 
     def _train_bare(
-        self, method: Method, rate: float | None, step: int, start: str, start_digest: str, train: Path,
-        seen: tuple[str, ...],
-    ) -> str:  # fmt: skip
-        """Train, or take the numbers of an equal training from the cache; gives its digest."""
+        self, method: Method, rate: float | None, step: int, start: str, start_digest: str, train: Path, learned: str
+    ) -> str:
+        """Train, or take the numbers of an equal training from the cache, whatever its scenario; gives its digest."""
         epochs = self.options.joint_epochs if method.kind == "joint" else self.options.epochs or method.epochs
         assert epochs is not None and method.rate is not None
         settings = {
             "epochs": epochs, "rate": rate or method.rate, "image_size": self.options.image_size, "batch": BATCH,
             "seed": self.course.seed, "head_only": method.head_only,
         }  # fmt: skip
-        digest = text_digest(start_digest, self.course.digest, step, train.name, sorted(settings.items()))
-        folder = self._bare_folder(digest)
-        folder.mkdir(parents=True, exist_ok=True)
+        seen = self.course.seen(step)
+        digest = text_digest(start_digest, learned, seen, self._measured_on, sorted(settings.items()))
         held = {name: str(path) for name, path in self.holdouts.items()}
+        folder = self._bare_folder(digest)
         job = Job(start, str(train), list(seen), held, str(folder), **settings)
-        (folder / "job.json").write_text(json.dumps(asdict(job)))
-        cost_path = folder / "cost.json"
-        cached = cost_path.exists()
-        if not cached:
-            cost_path.write_text(json.dumps(asdict(self._timed(lambda: _bare(folder)).cost)))
-            shutil.rmtree(folder / ("run" if method.kind == "joint" else "val"), ignore_errors=True)
-        result = json.loads((folder / "result.json").read_text())
-        cost = Cost(**json.loads(cost_path.read_text()))
-        self._enter(method.name, rate, step, result["scores"], cost, "", result["device"], cached=cached)
+        cached = has_ended(folder)
+        done = train_bare(job, self.probe, keep_weights=method.kind != "joint")
+        self._enter(method.name, rate, step, done.scores, done.cost, "", done.device, cached=cached)
         return digest
 
     def _grow_line(self, method: Method, rate: float | None) -> None:
@@ -145,7 +141,9 @@ class Lesson:
             for step in range(2, len(self.course.steps) + 1):
                 self._tell(method.name, step)
                 resource = self._resource(method, home, step, rate)
-                done = self._timed(lambda resource=resource, step=step: grow(folder, resource, step))
+                with self.probe.beside() as speed:
+                    done = grow(folder, resource, step)
+                done = replace(done, cost=replace(done.cost, probe_s=speed.value_s))
                 self._enter(method.name, rate, step, done.scores, done.cost, done.strategy, done.device)
         if not self.options.keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -169,12 +167,6 @@ class Lesson:
             image_size=self.options.image_size,
             training=training,
         )
-
-    def _timed(self, work: Callable[[], Round]) -> Round:
-        """Do the work with the machine's speed taken before and after it."""
-        before = self.probe.before()
-        done = work()
-        return replace(done, cost=replace(done.cost, probe_s=(before + self.probe.after()) / 2))
 
     def _enter(
         self, method: str, rate: float | None, step: int, scores: Mapping[str, Any], cost: Cost, strategy: str,
@@ -204,11 +196,20 @@ class Lesson:
     def _first_place(self) -> Path:
         step = self.course.steps[0]
         defaults = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False)
-        held = [(item.name, [sample.sha256 for sample in item.samples]) for item in self.course.holdouts]
-        learned = [(sample.sha256, sample.boxes.tolist()) for sample in step.samples]
-        parts = (self.weights_digest, step.classes, learned, held, defaults, self.course.seed,
+        learned = self._content(step.samples, step.classes)
+        parts = (self.weights_digest, learned, self._measured_on, defaults, self.course.seed,
                  self.options.image_size, self.options.first_epochs)  # fmt: skip
         return self.options.cache / "first" / text_digest(*parts)[:16]
+
+    @cached_property
+    def _measured_on(self) -> str:
+        return text_digest(
+            *((item.name, content_digest(self.course.names, item.samples)) for item in self.course.holdouts)
+        )
+
+    def _content(self, samples: Sequence[Sample], classes: Sequence[str]) -> str:
+        names = self.course.names
+        return text_digest(tuple(classes), content_digest(names, [only(item, names, classes) for item in samples]))
 
     @property
     def _first_checkpoint(self) -> Path:
@@ -222,31 +223,6 @@ class Lesson:
     def _tell(self, what: str, step: int) -> None:
         place = f"{self.course.scenario}, seed {self.course.seed}: {what}"
         self.say(f"{place}, delivery {step} of {len(self.course.steps)}")
-
-
-def _bare(folder: Path) -> Round:
-    done = call("bench.retention.bare", folder / "job.json")
-    result = json.loads((folder / "result.json").read_text())
-    cost = Cost(
-        image_passes=result["image_passes"],
-        evaluated=result["evaluated"],
-        seconds=result["train_s"],
-        train_s=result["train_s"],
-        wall_s=done.wall_s,
-        cpu_s=done.cpu_s,
-        attempts=result["attempts"],
-    )
-    return Round(result["scores"], cost, "", result["device"], folder)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def text_digest(*parts: object) -> str:
-    """SHA-256 over how the parts are written, hexadecimal."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def say(text: str) -> None:

@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic.alias_generators import to_camel
+
+from treering_api.policies import BLOCKS
+
 BATCH = 16
 JOINT_EPOCHS = 20
 TUNING_EPOCHS = 14
@@ -51,16 +55,11 @@ PLAIN: Mapping[str, Any] = {
     "pseudoLabels": {"confidence": 0.4, "mirror": False, "directions": "new"},
 }
 """The recipe that stood at the beginning: 20 remembered images, the old model's labels at .4 from one view."""
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {"freeze": {"backbone": True}}
 ALONE: Mapping[str, Mapping[str, Any]] = {
-    "freeze": {"backbone": True},
-    "unfreeze": {},
-    "distill": {},
-    "ewc": {},
-    "batchNorm": {},
-    "classBalance": {},
-    "weightMerge": {},
+    name: _SETTINGS.get(name, {}) for name in map(to_camel, BLOCKS) if name not in PLAIN
 }
-"""Blocks that are measured one by one on top of the plain recipe; `{}` is the block with its defaults."""
+"""Blocks that are measured one by one on top of the plain recipe: every policy there is, mostly with its defaults."""
 
 _FIXED = (
     Method("joint", "joint", "all images so far with all labels, from the base weights: the upper bound",

@@ -9,11 +9,20 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 BATCH, PIXELS, STEPS = 16, 320, 6
 FRESH_S = 90.0
 """So long a probe stands for the machine; longer ago, it is taken again."""
+
+
+@dataclass
+class Speed:
+    """The mean of the probes before and after something."""
+
+    value_s: float | None = None
 
 
 @dataclass
@@ -23,6 +32,13 @@ class Probe:
     pixels: int = PIXELS
     taken_s: float = float("-inf")
     value_s: float = 0.0
+
+    @contextmanager
+    def beside(self) -> Iterator[Speed]:
+        """The machine's speed before and after what is done inside; known after it."""
+        speed, before = Speed(), self.before()
+        yield speed
+        speed.value_s = (before + self.after()) / 2
 
     def before(self) -> float:
         """Seconds for 1000 images; not older than `FRESH_S`."""

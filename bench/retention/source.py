@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,22 @@ def digest_of(names: Iterable[str], parts: Iterable[tuple[str, tuple[Sample, ...
             digest.update(sample.sha256.encode())
             digest.update(sample.boxes.tobytes())
     return digest.hexdigest()
+
+
+def content_digest(names: Sequence[str], samples: Iterable[Sample]) -> str:
+    """SHA-256 over labelled pictures, hexadecimal, in whatever order; boxes index into `names`."""
+    parts = sorted((sample.sha256, sample.boxes.tolist()) for sample in samples)
+    return hashlib.sha256(repr((tuple(names), parts)).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def text_digest(*parts: object) -> str:
+    """SHA-256 over how the parts are written, hexadecimal."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def lot(*words: object) -> float:
