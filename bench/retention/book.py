@@ -57,6 +57,7 @@ class Row:
         joint_passes: image passes of joint training at this place.
         strategy: how the round learned.
         cached: the numbers come from an earlier call.
+        code: digest of the Treering that measured it, see `process.code_digest`.
     """
 
     scenario: str
@@ -74,6 +75,7 @@ class Row:
     strategy: str = ""
     device: str = ""
     cached: bool = False
+    code: str = ""
 
     @property
     def key(self) -> tuple[str, str, int, float | None, int]:

@@ -17,7 +17,7 @@ from bench.retention.lines import Place, Round, grow, in_folder, on_s3
 from bench.retention.methods import BATCH, FIRST, METHODS, Method, line_spec
 from bench.retention.options import Options
 from bench.retention.probe import Probe
-from bench.retention.process import FailedError
+from bench.retention.process import FailedError, code_digest
 from bench.retention.source import content_digest, file_digest, text_digest
 from bench.retention.trainings import has_ended, train_bare
 from treering_api import Training, resolve_training
@@ -131,7 +131,7 @@ class Lesson:
 
     def _grow_line(self, method: Method, rate: float | None) -> None:
         assert self.first.model
-        parts = (self.course.digest, self.weights_digest, asdict(method), rate, self._settings)
+        parts = (self.course.digest, self.weights_digest, asdict(method), rate, self._settings, code_digest())
         folder = self.options.cache / "lines" / f"{method.name}-{text_digest(*parts)[:12]}"
         if self.options.s3:
             shutil.rmtree(folder, ignore_errors=True)  # the server has forgotten the line
@@ -143,6 +143,8 @@ class Lesson:
                 resource = self._resource(method, home, step, rate)
                 with self.probe.beside() as speed:
                     done = grow(folder, resource, step)
+                if self.book.has(self.course.scenario, method.name, self.course.seed, rate, step):
+                    continue  # by a call that was cut off later
                 done = replace(done, cost=replace(done.cost, probe_s=speed.value_s))
                 self._enter(method.name, rate, step, done.scores, done.cost, done.strategy, done.device)
         if not self.options.keep:
@@ -177,7 +179,7 @@ class Lesson:
             scenario=self.course.scenario, method=method, seed=self.course.seed, rate=rate, step=step,
             steps=len(self.course.steps), scores={cell: tuple(scores[cell]) for cell in scores}, old=at.old, new=at.new,
             known=at.known, cost=cost, joint_passes=self.options.joint_epochs * len(self.course.together(step)),
-            strategy=strategy, device=device, cached=cached,
+            strategy=strategy, device=device, cached=cached, code="" if cached else code_digest()[:12],
         ))  # fmt: skip
 
     def _measured_steps(self, method: Method) -> Iterator[int]:

@@ -32,7 +32,7 @@ def train_bare(job: Job, probe: Probe, *, keep_weights: bool) -> Round:
     if not has_ended(folder):
         (folder / "job.json").write_text(json.dumps(asdict(job)))
         with probe.beside() as speed:
-            done = call("bench.retention.bare", folder / "job.json")
+            done = call("bench.retention.bare", folder / "job.json", heard=False)
         result = json.loads((folder / RESULT).read_text())
         cost = Cost(
             image_passes=result["image_passes"],

@@ -27,7 +27,7 @@ CLASSES = ("ring", "bark", "leaf", "root")
 CALLS: list[tuple[str, ...]] = []
 
 
-def call_here(*words: str | Path) -> Ended:
+def call_here(*words: str | Path, heard: bool = True) -> Ended:
     """What `process.call` does, without a process."""
     module, *arguments = map(str, words)
     CALLS.append((module, *arguments))
