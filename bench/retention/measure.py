@@ -115,7 +115,7 @@ class Lesson:
         """Train, or take the numbers of an equal training from the cache, whatever its scenario; gives its digest."""
         epochs = self.options.joint_epochs if method.kind == "joint" else self.options.epochs or method.epochs
         assert epochs is not None and method.rate is not None
-        settings = {
+        settings: dict[str, Any] = {
             "epochs": epochs, "rate": rate or method.rate, "image_size": self.options.image_size, "batch": BATCH,
             "seed": self.course.seed, "head_only": method.head_only,
         }  # fmt: skip

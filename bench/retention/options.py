@@ -48,6 +48,8 @@ def parse(arguments: list[str] | None = None) -> Options | Path:
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.table:
+        if not given.table.is_file():
+            parser.error(f"--table: there is no file {given.table}")
         return Path(given.table)
     for name in ("data", "weights", "out"):
         if getattr(given, name) is None:
@@ -91,7 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--method", default=DEFAULT_METHODS, metavar="M,...", help=f"methods, or all; default: {DEFAULT_METHODS}")
     add("--seeds", type=int, default=1, metavar="N", help="how many seeds; default: 1")
     add("--out", type=Path, metavar="FILE.json", help="where the numbers go; plots go beside it")
-    add("--table", metavar="FILE.json", help="print the tables of such a file as Markdown, and do nothing else")
+    add(
+        "--table",
+        type=Path,
+        metavar="FILE.json",
+        help="print the tables of such a file as Markdown, and do nothing else",
+    )
     add("--classes", metavar="a,b/c,d", help="classes by delivery; steps takes them if there are more than two groups")
     add("--rates", metavar="R,...", help="learning rates for every method, joint too; the best of each is reported")
     add("--first-seed", type=int, default=0, metavar="N", help="the first seed; default: 0")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
@@ -41,7 +42,8 @@ def call(*words: str | Path, heard: bool = True) -> Ended:
     """
     start_s, before_s = time.monotonic(), _children_s()
     command = [sys.executable, "-m", *map(str, words)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE if heard else sys.stderr, text=True)
+    listener: int | TextIO = subprocess.PIPE if heard else sys.stderr
+    process = subprocess.Popen(command, cwd=ROOT, stdout=listener, text=True)
     try:
         out = process.communicate()[0] or ""
     except BaseException:

@@ -30,7 +30,7 @@ Validate = Callable[[DetectionModel], float]
 def main() -> int:
     """Run the command line with the train stage of this process seeded."""
     checkpoint, *words = sys.argv[1:]
-    vars(stage)["run_recipe"] = seeded(Path(checkpoint), stage.run_recipe)
+    vars(stage)["run_recipe"] = seeded(Path(checkpoint), vars(stage)["run_recipe"])
     return run_app(words)
 
 

@@ -71,7 +71,7 @@ def turn(pixels: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.u
 
 def turn_boxes(boxes: Boxes, matrix: NDArray[np.float64], width: int, height: int) -> Boxes:
     """Boxes of shape (n, 5), shares of the picture, after `matrix`; those that left it are dropped."""
-    kept = []
+    kept = list[list[float]]()
     for row in boxes:
         x, y = np.array([-1, 1, 1, -1]) / 2, np.array([-1, -1, 1, 1]) / 2
         corners = np.stack([(row[1] + x * row[3]) * width, (row[2] + y * row[4]) * height, np.ones(4)])

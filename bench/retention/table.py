@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -70,15 +71,15 @@ def markdown(found: Sequence[Summary]) -> str:
 
 def show(found: Sequence[Summary], console: Console | None = None) -> None:
     """Every scenario's table on the terminal."""
-    console = console or Console()
+    # Where nobody looks, a file or a log, it is as wide as it must be
+    console = console or Console(width=None if sys.stdout.isatty() else 200)
     for scenario, items in by_scenario(found).items():
         table = Table(title=scenario, title_justify="left")
         for place, name in enumerate(COLUMNS):
-            table.add_column(name, justify="right" if place > 1 else "left", no_wrap=place != 0, min_width=3)
+            table.add_column(name, justify="right" if place > 1 else "left", no_wrap=place == 0)
         for item in items:
             table.add_row(*line(item))
-        # As wide as it must be where nobody looks: a file, a log
-        console.print(table, width=None if console.is_terminal else 200)
+        console.print(table)
     console.print(NOTE, soft_wrap=True)
 
 

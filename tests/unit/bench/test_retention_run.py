@@ -34,8 +34,8 @@ def call_here(*words: str | Path, heard: bool = True) -> Ended:
     out, start_s = io.StringIO(), time.monotonic()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
         patch.setattr(sys, "argv", [module, *arguments])
-        patch.setattr(stage, "run_recipe", stage.run_recipe)  # put back what `seeded` sets, and `bare`
-        patch.setattr(trainer, "check_amp", trainer.check_amp)
+        patch.setattr(stage, "run_recipe", vars(stage)["run_recipe"])  # put back what `seeded` sets, and `bare`
+        patch.setattr(trainer, "check_amp", vars(trainer)["check_amp"])
         if module == "bench.retention.bare":
             bare.main()
         else:
