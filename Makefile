@@ -61,7 +61,7 @@ lock: $(READY)  ## pin what pyproject.toml asks for, with hashes (newest of ever
 	$(BIN)/$(LOCK) --extra operator -c requirements/dev.txt -o requirements/operator.txt pyproject.toml
 	$(BIN)/$(LOCK) -c requirements/dev.txt -o requirements/bootstrap.txt requirements/bootstrap.in
 
-bench: $(READY)  ## retention against joint and naive training: ARGS='--data DIR --weights FILE --old a,b --out FILE.json'
+bench: $(READY)  ## what lines keep and gain, by scenario and method: ARGS='--data DIR --weights FILE --out FILE.json'
 	$(BIN)/python -m bench.retention $(ARGS)
 
 clean:  ## remove what was built and measured here; .venv stays
