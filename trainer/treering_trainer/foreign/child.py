@@ -14,7 +14,7 @@ from typing import IO, Any
 from treering_trainer.foreign.confinement import confine, leave_descriptors
 from treering_trainer.foreign.contents import Contents, contents_of
 from treering_trainer.foreign.formats import open_source
-from treering_trainer.foreign.refusal import DAMAGED, LARGEST_FILE_BYTES, Refusal
+from treering_trainer.foreign.refusal import DAMAGED, LARGEST_FILE_BYTES, RefusedError
 from treering_trainer.foreign.writing import check_numbers, write_all, write_tensors
 
 ROOM_BYTES = 2 << 30
@@ -51,7 +51,7 @@ def warm_up() -> None:
 def _answer(file: IO[bytes], size_bytes: int, target: IO[bytes] | None) -> dict[str, Any]:
     try:
         return {"contents": _read(file, size_bytes, target).description}
-    except Refusal as refusal:
+    except RefusedError as refusal:
         return {"refusal": {"found": refusal.found, "mend": refusal.mend, "foreign": refusal.foreign}}
     except MemoryError:
         found = f"wants more than {(ROOM_BYTES + 2 * size_bytes) >> 20:,} MiB of memory to be read"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from treering_trainer.foreign.plain import plain, printable, private_texts, storages_of
-from treering_trainer.foreign.refusal import DEEPEST, MOST_CLASSES, MOST_TENSORS, OTHER_FILE, Refusal, damaged
+from treering_trainer.foreign.refusal import DEEPEST, MOST_CLASSES, MOST_TENSORS, OTHER_FILE, RefusedError, damaged
 from treering_trainer.foreign.source import Source
 from treering_trainer.foreign.tensors import TensorRecord
 from treering_trainer.foreign.unpickling import Inert
@@ -33,7 +33,7 @@ def contents_of(source: Source) -> Contents:
     """Look through what was saved.
 
     Raises:
-        Refusal: there is no model in it.
+        RefusedError: there is no model in it.
     """
     holder = source.root if isinstance(source.root, dict) else {WHOLE: source.root}
     if holder and all(isinstance(value, TensorRecord) for value in dict.values(holder)):
@@ -41,11 +41,11 @@ def contents_of(source: Source) -> Contents:
     key = next((key for key in MODEL_KEYS if _is_model(dict.get(holder, key))), None)
     if key is None:
         kinds = ", ".join(f"{printable(str(name))[:30]}: {_kind(value)}" for name, value in [*dict.items(holder)][:8])
-        raise Refusal(f"holds no model ({kinds or 'nothing'})", OTHER_FILE)
+        raise RefusedError(f"holds no model ({kinds or 'nothing'})", OTHER_FILE)
     model = holder[key]
     tensors = dict(_walk(model))
     if not tensors:
-        raise Refusal("holds a model without tensors", OTHER_FILE)
+        raise RefusedError("holds a model without tensors", OTHER_FILE)
     rest = {name: value for name, value in dict.items(holder) if name != key}
     attributes = model.attributes() if isinstance(model, Inert) else {}
     description = {
@@ -134,9 +134,7 @@ def _as_number(key: object) -> int:
         return 0
 
 
-def _parts(
-    key: str, model: object, tensors: dict[str, TensorRecord], rest: dict[Any, Any]
-) -> Iterator[dict[str, Any]]:
+def _parts(key: str, model: object, tensors: dict[str, TensorRecord], rest: dict[Any, Any]) -> Iterator[dict[str, Any]]:
     """Each top-level entry with the bytes of its own storages; one that is shared counts where it is seen first."""
     counted = {record.storage.key: record.storage for record in tensors.values()}
     yield {"name": key, "kind": "weights", "size_bytes": sum(ref.size_bytes for ref in counted.values())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import IO
 
-from treering_trainer.foreign.refusal import LARGEST_FILE_BYTES, LARGEST_PICKLE_BYTES, Refusal, damaged
+from treering_trainer.foreign.refusal import LARGEST_FILE_BYTES, LARGEST_PICKLE_BYTES, RefusedError, damaged
 from treering_trainer.foreign.safetensors_file import Safetensors
 from treering_trainer.foreign.source import Source
 from treering_trainer.foreign.torch_legacy import START, TorchLegacy
@@ -36,10 +36,10 @@ def open_source(file: IO[bytes], size_bytes: int) -> Source:
     """The file in its format.
 
     Raises:
-        Refusal: it has none of ours, or is damaged.
+        RefusedError: it has none of ours, or is damaged.
     """
     if size_bytes > LARGEST_FILE_BYTES:
-        raise Refusal(f"has {size_bytes:,} bytes, {LARGEST_FILE_BYTES:,} are allowed")
+        raise RefusedError(f"has {size_bytes:,} bytes, {LARGEST_FILE_BYTES:,} are allowed")
     head = file.read(HEAD_BYTES)
     if head.startswith(ZIP):
         return TorchZip(file, size_bytes)

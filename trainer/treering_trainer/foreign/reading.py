@@ -72,7 +72,9 @@ def _opened(path: Path, field: str, shown_as: str) -> Iterator[IO[bytes]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        found = "there is no such file" if isinstance(error, FileNotFoundError) else f"it can't be read: {error.strerror}"
+        found = (
+            "there is no such file" if isinstance(error, FileNotFoundError) else f"it can't be read: {error.strerror}"
+        )
         raise BadSpecError(field, f"{shown_as}: {found}", "Give the path of a model file.") from error
     with file:
         yield file

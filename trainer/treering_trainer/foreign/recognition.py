@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from treering_trainer.foreign.model_file import ModelFile
+from treering_trainer.foreign.model_file import ModelFile, Part
 from treering_trainer.foreign.tensors import ITEM_BYTES
 from treering_trainer.foreign.yolov9 import Layout, class_count, layout_of
 
 Family = Literal["ultralytics", "yolov5", "yolov9-dual", "yolov9", "original", "tensors"]
+NEEDED = ("weights", "structure")
+"""Kinds of parts that a model is made of; the others serve training or tell of it."""
 YOLOV5_SIZES = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "anchors", "anchor_grid", "stride")
 """Last parts of names of tensors that are learned by no gradient."""
@@ -86,3 +88,21 @@ def _ultralytics(file: ModelFile) -> tuple[str, str]:
 
 def _learned(name: str) -> bool:
     return name.rsplit(".", 1)[-1] not in STATISTICS
+
+
+def breakdown(file: ModelFile, found: Recognised) -> tuple[Part, ...]:
+    """The file's parts, largest first, with the auxiliary branch beside the weights that stay."""
+    parts = []
+    for part in file.parts:
+        if part.kind == "weights" and found.auxiliary_bytes:
+            shared = min(found.auxiliary_bytes, part.size_bytes)
+            parts.append(part.model_copy(update={"size_bytes": part.size_bytes - shared}))
+            parts.append(Part(name="auxiliary branch", kind="auxiliary", size_bytes=shared))
+        else:
+            parts.append(part)
+    return tuple(sorted(parts, key=lambda part: -part.size_bytes))
+
+
+def training_only(file: ModelFile, found: Recognised) -> tuple[Part, ...]:
+    """What a deployed model does without."""
+    return tuple(part for part in breakdown(file, found) if part.kind not in NEEDED)

@@ -16,7 +16,7 @@ DAMAGED = "Give the file complete and unchanged, as it was saved."
 DISTRUST = "Don't load it anywhere; ask for a checkpoint from someone you trust."
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The file can't be taken.
 
     Args:
@@ -32,6 +32,6 @@ class Refusal(Exception):
         self.foreign = foreign
 
 
-def damaged(found: str) -> Refusal:
+def damaged(found: str) -> RefusedError:
     """The refusal of a file that contradicts itself."""
-    return Refusal(f"is no checkpoint that can be read ({found})", DAMAGED)
+    return RefusedError(f"is no checkpoint that can be read ({found})", DAMAGED)

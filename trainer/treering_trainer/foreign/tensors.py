@@ -104,7 +104,7 @@ def make_record(storage: object, offset: object, shape: object, stride: object) 
     """A view that lies inside its storage.
 
     Raises:
-        Refusal: it does not, or is none.
+        RefusedError: it does not, or is none.
     """
     if not isinstance(storage, StorageRef):
         raise damaged("a tensor has no storage")

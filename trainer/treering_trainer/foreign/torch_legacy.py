@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import IO, Any
 
-from treering_trainer.foreign.refusal import LARGEST_PICKLE_BYTES, Refusal, damaged
+from treering_trainer.foreign.refusal import LARGEST_PICKLE_BYTES, RefusedError, damaged
 from treering_trainer.foreign.tensors import ITEM_BYTES, StorageRef
 from treering_trainer.foreign.unpickling import storage_ref, unpickle
 
@@ -28,7 +28,7 @@ class TorchLegacy:
             raise damaged("its first numbers are not torch's")
         system = unpickle(head)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
-            raise Refusal("was saved on a machine with another byte order", "Save it again on a common machine.")
+            raise RefusedError("was saved on a machine with another byte order", "Save it again on a common machine.")
         self.root = unpickle(head, self._storage)
         keys = unpickle(head)
         self.structure_bytes = head.tell()

@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import IO, Any
 
-from treering_trainer.foreign.refusal import DISTRUST, LARGEST_PICKLE_BYTES, MOST_ENTRIES, Refusal, damaged
+from treering_trainer.foreign.refusal import DISTRUST, LARGEST_PICKLE_BYTES, MOST_ENTRIES, RefusedError, damaged
 from treering_trainer.foreign.tensors import StorageRef
 from treering_trainer.foreign.unpickling import storage_ref, unpickle
 
@@ -23,10 +23,12 @@ class TorchZip:
         entries = _entries(file, size_bytes)
         pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
         if any("/code/" in f"/{name}" or name.endswith("constants.pkl") for name in entries):
-            raise Refusal("holds a TorchScript program, not tensors", "Give the checkpoint that it was exported from.")
+            raise RefusedError(
+                "holds a TorchScript program, not tensors", "Give the checkpoint that it was exported from."
+            )
         if len(pickles) != 1:
             shown = ", ".join(sorted(entries)[:4]) or "nothing"
-            raise Refusal(f"holds a zip archive that torch did not write ({shown})")
+            raise RefusedError(f"holds a zip archive that torch did not write ({shown})")
         self._folder = pickles[0].rpartition("/")[0]
         self._entries = entries
         self._check_byte_order()
@@ -50,7 +52,7 @@ class TorchZip:
     def _check_byte_order(self) -> None:
         entry = self._entries.get(f"{self._folder}/byteorder")
         if entry is not None and self._bytes(entry, 0, min(entry.file_size, 10)) != b"little":
-            raise Refusal("was saved on a machine with another byte order", "Save it again on a common machine.")
+            raise RefusedError("was saved on a machine with another byte order", "Save it again on a common machine.")
 
     def _bytes(self, entry: zipfile.ZipInfo, start: int, size_bytes: int) -> bytes:
         self._file.seek(entry.header_offset)
@@ -69,7 +71,7 @@ def _entries(file: IO[bytes], size_bytes: int) -> dict[str, zipfile.ZipInfo]:
     """The archive's directory, by name.
 
     Raises:
-        Refusal: it is damaged, compressed, larger than the file, or names places outside.
+        RefusedError: it is damaged, compressed, larger than the file, or names places outside.
     """
     try:
         listed = zipfile.ZipFile(file).infolist()
@@ -80,13 +82,13 @@ def _entries(file: IO[bytes], size_bytes: int) -> dict[str, zipfile.ZipInfo]:
     for entry in listed:
         name = entry.orig_filename
         if name.startswith("/") or "\\" in name or ".." in name.split("/") or "\0" in name or ":" in name:
-            raise Refusal(f"names a file outside of itself ({name[:60]!a})", DISTRUST)
+            raise RefusedError(f"names a file outside of itself ({name[:60]!a})", DISTRUST)
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-            raise Refusal(
+            raise RefusedError(
                 f"is compressed ({name[:60]!a} unpacks to {entry.file_size:,} bytes), which torch never does", DISTRUST
             )
     if sum(entry.file_size for entry in listed) > size_bytes:
-        raise Refusal(f"claims to hold more than its {size_bytes:,} bytes (a zip bomb)", DISTRUST)
+        raise RefusedError(f"claims to hold more than its {size_bytes:,} bytes (a zip bomb)", DISTRUST)
     found = {entry.filename: entry for entry in listed}
     if len(found) != len(listed):
         raise damaged("two of its entries have one name")

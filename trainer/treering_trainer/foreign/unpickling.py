@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import IO, Any
 
-from treering_trainer.foreign.refusal import DISTRUST, Refusal, damaged
+from treering_trainer.foreign.refusal import DISTRUST, RefusedError, damaged
 from treering_trainer.foreign.tensors import STORAGES, StorageRef, StorageType, TensorRecord, make_record
 
 INERT_PREFIXES = ("models.", "utils.", "ultralytics.", "torch.nn.")
@@ -100,7 +100,7 @@ class DataUnpickler(pickle.Unpickler):
         """What stands for a global.
 
         Raises:
-            Refusal: it is none that a model consists of.
+            RefusedError: it is none that a model consists of.
         """
         origin = f"{module.replace('__builtin__', 'builtins')}.{name}"
         if origin in _DATA:
@@ -129,7 +129,7 @@ def unpickle(file: IO[bytes], storage: Callable[[tuple[Any, ...]], StorageRef] |
     """Read one pickle from where `file` stands.
 
     Raises:
-        Refusal: it is damaged, or holds what a model does not consist of.
+        RefusedError: it is damaged, or holds what a model does not consist of.
     """
     try:
         return DataUnpickler(file, storage).load()
@@ -146,10 +146,10 @@ def storage_ref(kind: object, key: object, numbers: object) -> StorageRef:
     return StorageRef(kind.dtype, key, numbers)
 
 
-def code(origin: str) -> Refusal:
+def code(origin: str) -> RefusedError:
     """The refusal of something that would be run."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in origin)[:120]
-    return Refusal(
+    return RefusedError(
         f"holds {shown}, which is not part of a plain model; loading it would run its code", DISTRUST, foreign=shown
     )
 

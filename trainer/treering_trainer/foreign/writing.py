@@ -1,4 +1,4 @@
-"""The tensors of a file as a safetensors file of ours, dense and in order; numbers that are none are found on the way."""
+"""The tensors of a file as a safetensors file of ours, dense and in order; what is no number is found on the way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from treering_trainer.foreign.refusal import Refusal
+from treering_trainer.foreign.refusal import RefusedError
 from treering_trainer.foreign.source import Source
 from treering_trainer.foreign.tensors import EXPONENTS, ITEM_BYTES, TensorRecord
 
@@ -21,7 +21,7 @@ def check_numbers(source: Source, tensors: dict[str, TensorRecord]) -> None:
     """Refuse weights that are no numbers.
 
     Raises:
-        Refusal: names the tensor.
+        RefusedError: names the tensor.
     """
     for name, record in tensors.items():
         _numbers(source, name, record)
@@ -31,7 +31,7 @@ def write_tensors(source: Source, tensors: dict[str, TensorRecord], target: IO[b
     """Write what `safetensors` reads.
 
     Raises:
-        Refusal: a tensor holds what is no number, or all together are far larger than the file.
+        RefusedError: a tensor holds what is no number, or all together are far larger than the file.
     """
     header: dict[str, object] = {}
     end = 0
@@ -39,7 +39,9 @@ def write_tensors(source: Source, tensors: dict[str, TensorRecord], target: IO[b
         start, end = end, end + record.size_bytes
         header[name] = {"dtype": record.storage.dtype, "shape": record.shape, "data_offsets": [start, end]}
     if end > MOST_TIMES * size_bytes:
-        raise Refusal(f"unpacks to {end:,} bytes of tensors out of {size_bytes:,}", "Save it again, each tensor once.")
+        raise RefusedError(
+            f"unpacks to {end:,} bytes of tensors out of {size_bytes:,}", "Save it again, each tensor once."
+        )
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     write_all(target, len(text).to_bytes(8, "little") + text)
@@ -64,7 +66,7 @@ def _numbers(source: Source, name: str, record: TensorRecord) -> NDArray[np.unsi
         odd = int(np.count_nonzero((found & kind.type(mask)) == kind.type(mask)))
         if odd:
             what = "value that is no number" if odd == 1 else "values that are no numbers"
-            raise Refusal(f"holds {odd:,} {what} (NaN or infinite) in {name}", RETRAIN)
+            raise RefusedError(f"holds {odd:,} {what} (NaN or infinite) in {name}", RETRAIN)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What an architecture from outside would cost, found without paying: its network on torch's meta device, which has no memory.
+"""What an architecture from outside would cost, found without paying: on torch's meta device, which has no memory.
 
 A few bytes of YAML can ask for a terabyte of weights or feature maps; so nothing is built before it is known to be no
 larger than the file that it comes with.

@@ -1,8 +1,8 @@
 """Models from outside, which nobody vouches for: checkpoints and architectures, without running anything in them.
 
-Nothing of a foreign checkpoint is kept but its architecture (data), its class names and its tensors, which `foreign`
-reads in a process of its own: the model is built anew by ultralytics and the tensors must fit it exactly, so that it can
-be published and loaded again.
+Nothing of a foreign checkpoint is kept but its architecture (data), its class names and its tensors, which the package
+`foreign` reads in a process of its own: the model is built anew by ultralytics and the tensors must fit it exactly, so
+that it can be published and loaded again.
 """
 
 from __future__ import annotations

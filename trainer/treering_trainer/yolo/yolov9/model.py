@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 from ultralytics.nn.modules import (
-    ADown,
+    ELAN1,
+    SPPELAN,
     AConv,
+    ADown,
     CBFuse,
     CBLinear,
     Concat,
     Conv,
-    ELAN1,
     RepNCSPELAN4,
-    SPPELAN,
 )
 from ultralytics.nn.modules.block import DFL
 from ultralytics.nn.tasks import BaseModel
@@ -102,7 +102,7 @@ class OriginalModel(BaseModel):
 
 
 def build_original(layout: Layout, names: Sequence[str], widths: Sequence[int] = (), *, seed: int = 0) -> OriginalModel:
-    """An untrained original model in evaluation mode; without `widths`, its class branches are as wide as upstream's."""
+    """An untrained original model in evaluation mode; without `widths`, its class branches have upstream's."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return OriginalModel(layout, names, widths).eval()

@@ -35,7 +35,10 @@ def deploy_rows(size: str) -> list[Row]:
     """ultralytics' layers of a size, without the head."""
     described = yaml_model_load(f"yolov9{size}.yaml")
     rows = [*described["backbone"], *described["head"][:-1]]
-    return [Row((source,) if isinstance(source, int) else tuple(source), kind, tuple(args)) for source, _, kind, args in rows]
+    return [
+        Row((source,) if isinstance(source, int) else tuple(source), kind, tuple(args))
+        for source, _, kind, args in rows
+    ]
 
 
 def original_rows(layout: Layout) -> tuple[list[Row], tuple[int, ...]]:
