@@ -83,10 +83,15 @@ def _entries(file: IO[bytes], size_bytes: int) -> dict[str, zipfile.ZipInfo]:
         name = entry.orig_filename
         if name.startswith("/") or "\\" in name or ".." in name.split("/") or "\0" in name or ":" in name:
             raise RefusedError(f"names a file outside of itself ({name[:60]!a})", DISTRUST)
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-            raise RefusedError(
-                f"is compressed ({name[:60]!a} unpacks to {entry.file_size:,} bytes), which torch never does", DISTRUST
-            )
+    packed = [
+        entry for entry in listed if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size
+    ]
+    if packed:
+        worst = max(packed, key=lambda entry: entry.file_size)
+        found = (
+            f"is compressed ({worst.orig_filename[:60]!a} unpacks to {worst.file_size:,} bytes), which torch never does"
+        )
+        raise RefusedError(found, DISTRUST)
     if sum(entry.file_size for entry in listed) > size_bytes:
         raise RefusedError(f"claims to hold more than its {size_bytes:,} bytes (a zip bomb)", DISTRUST)
     found = {entry.filename: entry for entry in listed}

@@ -28,7 +28,7 @@ def deploy_tensors(layout: Layout, source: Mapping[str, torch.Tensor]) -> dict[s
 
 
 def densify(weight: torch.Tensor, groups: int) -> torch.Tensor:
-    """The weight (out, in / groups, height, width) of a grouped convolution as a dense one's: zeros off the diagonal."""
+    """A grouped weight (out, in / groups, height, width) as that of a dense convolution: zeros off the diagonal."""
     out, inner = weight.shape[:2]
     dense = weight.new_zeros(out, inner * groups, *weight.shape[2:])
     rows = out // groups
