@@ -1,4 +1,4 @@
-"""What is read of good files: tensors bit for bit, names, what serves training only; in a process that can do little."""
+"""What is read of good files: tensors bit for bit, names, what serves training only; by a child that can do little."""
 
 from __future__ import annotations
 
