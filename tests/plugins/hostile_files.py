@@ -203,8 +203,8 @@ def _other_zip(path: Path, canary: Path) -> None:
 def _greedy_architecture(path: Path, canary: Path) -> None:
     del canary
     model: Any = tiny_model(("a",))
-    rows = [[-1, 1, "Conv", [64, 3, 2]], [-1, 1, "Conv", [200_000_000, 3, 2]]]
-    model.yaml = {**model.yaml, "backbone": rows, "scales": {"n": [1, 1, 1 << 40]}}
+    rows = [model.yaml["backbone"][0], [-1, 1, "Conv", [200_000_000, 3, 2]], *model.yaml["backbone"][2:]]
+    model.yaml = {**model.yaml, "backbone": rows, "scales": {"n": [0.33, 1.0, 1 << 40]}}
     torch.save({"model": model}, path)
 
 

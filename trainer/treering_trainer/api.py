@@ -63,16 +63,11 @@ class LineStatus:
 
 @dataclass(frozen=True)
 class InspectedModel:
-    """A model file: its description, what it was recognised as, and its parts, largest first.
-
-    Args:
-        needed: the parts that a deployed model is made of; the others serve training only.
-    """
+    """A model file: its description, what it was recognised as, and its parts, largest first."""
 
     file: ModelFile
     kind: Recognised
     parts: tuple[Part, ...]
-    needed: tuple[Part, ...]
 
 
 def load(source: LineSource) -> IncrementalTrain:
@@ -219,12 +214,11 @@ def inspect_model(path: Path) -> InspectedModel:
         BadSpecError: it is no model file, or one that would run code, or damaged; says what it holds.
     """
     from treering_trainer.foreign.reading import read_model_file
-    from treering_trainer.foreign.recognition import breakdown, recognise, training_only
+    from treering_trainer.foreign.recognition import breakdown, recognise
 
     file = read_model_file(path, shown_as=str(path), field="FILE")
     kind = recognise(file)
-    parts, surplus = breakdown(file, kind), training_only(file, kind)
-    return InspectedModel(file, kind, parts, tuple(part for part in parts if part not in surplus))
+    return InspectedModel(file, kind, breakdown(file, kind))
 
 
 def convert_model(

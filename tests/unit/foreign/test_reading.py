@@ -18,7 +18,7 @@ from tests.plugins.upstream import PRIVATE, layout, lively_original, save_upstre
 from treering_api import BadSpecError
 from treering_trainer.cli.app import run_app
 from treering_trainer.foreign.reading import opened, read_model_file
-from treering_trainer.foreign.recognition import breakdown, recognise, training_only
+from treering_trainer.foreign.recognition import breakdown, recognise, surplus
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -63,7 +63,7 @@ def test_dual__is_recognised_with_all_that_serves_training(tmp_path: Path) -> No
     assert (kind.parameters, kind.parameters - kind.auxiliary_parameters) == (2_660_846, 1_914_223)
     assert {PRIVATE, "git@example.org:me/yolov9.git"} <= set(file.private)
     parts = {part.name: part for part in breakdown(file, kind)}
-    assert {part.name for part in training_only(file, kind)} >= {"auxiliary branch", "model", "optimizer", "opt", "git"}
+    assert {part.name for part in surplus(file, kind)} >= {"auxiliary branch", "model", "optimizer", "opt", "git"}
     assert parts["ema"].size_bytes + parts["auxiliary branch"].size_bytes == sum(
         tensor.numel() * tensor.element_size() for tensor in read_tensors(tmp_path / "x.pt").values()
     )

@@ -25,7 +25,8 @@ from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.weights import save_ultralytics
 
 NAME = "s3://models/base.pt"
-UNREADABLE = "Give the file complete and unchanged, as it was saved."
+COMPLETE = "Give the file complete and unchanged, as it was saved."
+OTHER_FILE = "Give a checkpoint of ultralytics, YOLOv5 or YOLOv9 (.pt), or a .safetensors file."
 
 
 class Payload:
@@ -89,7 +90,7 @@ def test_load_foreign__no_checkpoint(make: Callable[[Path], None], tmp_path: Pat
     make(tmp_path / "base.pt")
     message = refused(tmp_path / "base.pt")
     assert message.startswith(f"spec.model.base: {NAME} is no checkpoint that can be read (")
-    assert message.endswith(f"). {UNREADABLE}")
+    assert message.endswith(f"). {COMPLETE if make is truncated else OTHER_FILE}")
     assert "\n" not in message
 
 

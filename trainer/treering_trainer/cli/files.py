@@ -20,9 +20,11 @@ from treering_trainer.cli.tables import (
     score,
     table_console,
 )
+from treering_trainer.foreign.recognition import NEEDED, TRAINING
 
 if TYPE_CHECKING:
     from treering_trainer.api import InspectedModel
+    from treering_trainer.foreign.model_file import Part
     from treering_trainer.yolo.conversion import Conversion
 
 SHOWN_CLASSES = 20
@@ -86,15 +88,20 @@ def _print_inspected(found: InspectedModel) -> None:
             "saved as": f"{file.saved_as}, weights from {file.taken_from!r}",
             "classes": f"{len(kind.classes)}: {', '.join(kind.classes[:SHOWN_CLASSES])}{more}" if kind.classes else "",
             "parameters": _parameters(found),
-            "names": "; ".join(file.private[:5]) + (f" and {len(file.private) - 5} more" if file.private[5:] else ""),
+            "private": "; ".join(file.private[:5]) + (f" and {len(file.private) - 5} more" if file.private[5:] else ""),
             "read in": f"a process of its own, confined by {', '.join(file.borders)}",
         }
     )
     table = make_table("part", "what", right=("bytes",), last="for")
     for part in found.parts:
-        use = "the model" if part in found.needed else "[yellow]training only[/]"
-        table.add_row(escape(part.name), part.kind, f"{part.size_bytes:,}", use)
+        table.add_row(escape(part.name), part.kind, f"{part.size_bytes:,}", _use(part))
     table_console().print(table)
+
+
+def _use(part: Part) -> str:
+    if part.kind in NEEDED:
+        return "the model"
+    return "[yellow]training only[/]" if part.kind in TRAINING else "[dim]nothing that deploys[/]"
 
 
 def _parameters(found: InspectedModel) -> str:
@@ -126,7 +133,7 @@ def _inspected_data(found: InspectedModel) -> dict[str, object]:
                 "name": part.name,
                 "kind": part.kind,
                 "sizeBytes": part.size_bytes,
-                "trainingOnly": part not in found.needed,
+                "trainingOnly": part.kind in TRAINING,
             }
             for part in found.parts
         ],

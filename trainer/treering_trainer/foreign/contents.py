@@ -18,7 +18,9 @@ MODEL_KEYS = ("ema", "model", "state_dict", "model_state_dict")
 """Where the weights lie, the best first: evaluation and deployment use the average (EMA)."""
 TENSOR_NAME = re.compile(r"[\w\-]+(\.[\w\-]+)*")
 WHOLE = "model"
-KNOWN_ATTRIBUTES = ("yaml", "task", "nc", "args", "hyp")
+KNOWN_ATTRIBUTES = ("yaml", "task", "nc", "args")
+PUBLIC = ("docs", "license")
+"""Entries with addresses that ultralytics writes into every file."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,16 @@ def contents_of(source: Source) -> Contents:
         "classes": _class_names(attributes.get("names")),
         "attributes": {name: plain(attributes[name]) for name in KNOWN_ATTRIBUTES if name in attributes},
         "parts": [*_parts(key, model, tensors, rest), _structure(source)],
-        "private": private_texts([rest, {k: v for k, v in attributes.items() if k not in ("_modules", "names")}]),
+        "private": private_texts([*_told(rest, PUBLIC), *_told(attributes, ("_modules", "names"))]),
         "tensors": [
             {"name": name, "dtype": record.storage.dtype, "shape": record.shape} for name, record in tensors.items()
         ],
     }
     return Contents(tensors, description)
+
+
+def _told(entries: Mapping[Any, Any], but: tuple[str, ...]) -> list[Any]:
+    return [value for name, value in dict.items(entries) if name not in but]  # type: ignore[arg-type]
 
 
 def _is_model(value: object) -> bool:

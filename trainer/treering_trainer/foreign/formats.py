@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import IO
 
-from treering_trainer.foreign.refusal import LARGEST_FILE_BYTES, LARGEST_PICKLE_BYTES, RefusedError, damaged
+from treering_trainer.foreign.refusal import LARGEST_FILE_BYTES, LARGEST_PICKLE_BYTES, RefusedError
 from treering_trainer.foreign.safetensors_file import Safetensors
 from treering_trainer.foreign.source import Source
 from treering_trainer.foreign.torch_legacy import START, TorchLegacy
@@ -49,14 +49,14 @@ def open_source(file: IO[bytes], size_bytes: int) -> Source:
         return Safetensors(file, size_bytes)
     if head.startswith(PICKLE):
         _refuse_pickle(file)
-    raise damaged(f"it is {_describe(head)}")
+    raise RefusedError(f"is no checkpoint that can be read (it is {_describe(head)})")
 
 
 def _refuse_pickle(file: IO[bytes]) -> None:
     """A pickle that torch did not write; what it would run is named first."""
     file.seek(0)
     unpickle(io.BytesIO(file.read(LARGEST_PICKLE_BYTES)))
-    raise damaged("it is a bare pickle, not written by torch")
+    raise RefusedError("is no checkpoint that can be read (it is a bare pickle, not written by torch)")
 
 
 def _describe(head: bytes) -> str:

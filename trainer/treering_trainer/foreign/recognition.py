@@ -11,7 +11,9 @@ from treering_trainer.foreign.yolov9 import Layout, class_count, layout_of
 
 Family = Literal["ultralytics", "yolov5", "yolov9-dual", "yolov9", "original", "tensors"]
 NEEDED = ("weights", "structure")
-"""Kinds of parts that a model is made of; the others serve training or tell of it."""
+"""Kinds of parts that a model is made of."""
+TRAINING = ("auxiliary", "optimizer", "second copy", "arguments")
+"""Kinds of parts that serve training; what is left tells of it, or is computed anew."""
 YOLOV5_SIZES = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "anchors", "anchor_grid", "stride")
 """Last parts of names of tensors that are learned by no gradient."""
@@ -103,6 +105,6 @@ def breakdown(file: ModelFile, found: Recognised) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: -part.size_bytes))
 
 
-def training_only(file: ModelFile, found: Recognised) -> tuple[Part, ...]:
+def surplus(file: ModelFile, found: Recognised) -> tuple[Part, ...]:
     """What a deployed model does without."""
     return tuple(part for part in breakdown(file, found) if part.kind not in NEEDED)

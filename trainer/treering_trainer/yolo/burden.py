@@ -55,7 +55,10 @@ def _refuse_wide_maps(layers: Iterable[nn.Module], kept: set[int], image: torch.
         source: Any = layer.f
         if source != -1:
             x = seen[source] if isinstance(source, int) else [x if each == -1 else seen[each] for each in source]
-        x = layer(x)
+        try:
+            x = layer(x)
+        except NotImplementedError:  # a layer that needs numbers; its weights have been counted
+            return
         seen.append(x if layer.i in kept else None)
         widest = max((each.numel() for each in (x if isinstance(x, list | tuple) else [x])), default=0)
         if widest > MOST_FEATURES:

@@ -21,7 +21,7 @@ from treering_api import BadDataError, BadSpecError, Verification
 from treering_trainer.dataset import Sample, read_dataset, remap
 from treering_trainer.foreign.model_file import ModelFile, Part
 from treering_trainer.foreign.reading import opened
-from treering_trainer.foreign.recognition import Recognised, recognise, training_only
+from treering_trainer.foreign.recognition import Recognised, recognise, surplus
 from treering_trainer.foreign.yolov9 import head_widths
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.equality import Proof, given_images, latencies_ms, prove
@@ -109,7 +109,7 @@ def convert(path: Path, out: Path, wanted: Wanted, tell: Tell) -> Conversion:
         proof = prove(before, written, image_size, given)
         _refuse_difference(proof)
         sides = _measure(before, written, (path.stat().st_size, partial.stat().st_size), image_size, wanted.data, tell)
-    return Conversion(found, _outcome(found), image_size, *sides, proof, training_only(file, found))
+    return Conversion(found, _outcome(found), image_size, *sides, proof, surplus(file, found))
 
 
 def _original(file: ModelFile, found: Recognised, tensors: dict[str, torch.Tensor]) -> nn.Module:
