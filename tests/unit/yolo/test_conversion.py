@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.plugins.hostile_files import HOSTILE
 from tests.plugins.lines import draw_delivery
 from tests.plugins.tiny_training import differing, tensors_of, tiny_model
 from tests.plugins.upstream import PRIVATE, layout, lively_original, save_upstream, save_yolov5
@@ -100,12 +101,16 @@ def test_convert__an_ultralytics_model_is_stripped(tmp_path: Path, capsys: pytes
 def test_convert__on_given_images_and_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw_delivery(tmp_path / "data", NAMES, 5, seed=1)
     Image.fromarray(np.zeros((40, 90, 3), dtype=np.uint8)).save(tmp_path / "data" / "images" / "wide.png")
+    canary = tmp_path / "canary"
+    for name in ("labels/train.cache", "labels.cache"):  # ultralytics would unpickle them
+        HOSTILE["bare-pickle"].make(tmp_path / "data" / name, canary)
     save_upstream(lively_original(layout("t"), NAMES), tmp_path / "x.pt")
     words = ["convert", str(tmp_path / "x.pt"), "--out", str(tmp_path / "y.pt"), "--image-size", "64"]
     where = ["--images", str(tmp_path / "data" / "images"), "--data", str(tmp_path / "data")]
     done = run_json([*words, *where], capsys)
     assert (done["proof"]["givenImages"], done["proof"]["scoreDifference"]) == (6, 0)
     assert done["before"]["map50"] == pytest.approx(done["after"]["map50"], abs=1e-6)
+    assert not canary.exists()
 
 
 @pytest.mark.parametrize(
