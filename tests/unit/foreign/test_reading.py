@@ -68,7 +68,7 @@ def test_dual__is_recognised_with_all_that_serves_training(tmp_path: Path) -> No
         tensor.numel() * tensor.element_size() for tensor in read_tensors(tmp_path / "x.pt").values()
     )
     assert parts["optimizer"].size_bytes == 40
-    assert sum(part.size_bytes for part in parts.values()) == pytest.approx(file.size_bytes, rel=0.05)
+    assert sum(part.size_bytes for part in parts.values()) == pytest.approx(file.size_bytes, rel=0.1)
 
 
 def test_yolov5__is_recognised_and_not_grown(tmp_path: Path) -> None:

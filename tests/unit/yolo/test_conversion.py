@@ -21,7 +21,7 @@ from treering_trainer.foreign.yolov9 import LAYOUTS, layout_of
 from treering_trainer.yolo.conversion import Wanted, convert
 from treering_trainer.yolo.equality import prove, raw_output
 from treering_trainer.yolo.foreign import load_foreign
-from treering_trainer.yolo.parts import class_names, hidden_width
+from treering_trainer.yolo.parts import class_branches, class_names, hidden_width
 from treering_trainer.yolo.weights import load_model, save_model, save_ultralytics
 from treering_trainer.yolo.yolov9 import build_original
 from treering_trainer.yolo.yolov9.mapping import densify
@@ -100,15 +100,17 @@ def test_convert__an_ultralytics_model_is_stripped(tmp_path: Path, capsys: pytes
 
 def test_convert__on_given_images_and_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw_delivery(tmp_path / "data", NAMES, 5, seed=1)
-    Image.fromarray(np.zeros((40, 90, 3), dtype=np.uint8)).save(tmp_path / "data" / "images" / "wide.png")
+    (tmp_path / "pictures").mkdir()
+    for width in (90, 40):
+        Image.fromarray(np.full((40, width, 3), width, dtype=np.uint8)).save(tmp_path / "pictures" / f"{width}.png")
     canary = tmp_path / "canary"
     for name in ("labels/train.cache", "labels.cache"):  # ultralytics would unpickle them
         HOSTILE["bare-pickle"].make(tmp_path / "data" / name, canary)
     save_upstream(lively_original(layout("t"), NAMES), tmp_path / "x.pt")
     words = ["convert", str(tmp_path / "x.pt"), "--out", str(tmp_path / "y.pt"), "--image-size", "64"]
-    where = ["--images", str(tmp_path / "data" / "images"), "--data", str(tmp_path / "data")]
+    where = ["--images", str(tmp_path / "pictures"), "--data", str(tmp_path / "data")]
     done = run_json([*words, *where], capsys)
-    assert (done["proof"]["givenImages"], done["proof"]["scoreDifference"]) == (6, 0)
+    assert (done["proof"]["givenImages"], done["proof"]["scoreDifference"]) == (2, 0)
     assert done["before"]["map50"] == pytest.approx(done["after"]["map50"], abs=1e-6)
     assert not canary.exists()
 
@@ -158,12 +160,12 @@ def test_convert__a_difference_is_found(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_prove__finds_a_score_that_differs_in_its_last_bit() -> None:
-    model = tiny_model(("a", "b"))
-    other = tiny_model(("a", "b"))
+    model, other = tiny_model(("a", "b")), tiny_model(("a", "b"))
     assert prove(model, other, 64).equal
     with torch.no_grad():
-        for parameter in other.model[-1].cv3.parameters():
-            parameter.mul_(1 + 1e-6)
+        for branch in class_branches(other):
+            for parameter in branch.parameters():
+                parameter.mul_(1 + 1e-6)
     assert not prove(model, other, 64).equal
 
 

@@ -96,7 +96,7 @@ def test_load_foreign__no_checkpoint(make: Callable[[Path], None], tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("make", "found"),
-    [(other_dictionary, "tensors of an architecture that is not known"), (tensor, "no model (model: TensorRecord)")],
+    [(other_dictionary, "tensors of an architecture that is not known"), (tensor, "no model (model: a tensor)")],
     ids=["dictionary", "tensor"],
 )
 def test_load_foreign__no_model_in_it(make: Callable[[Path], None], found: str, tmp_path: Path) -> None:

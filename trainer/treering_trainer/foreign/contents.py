@@ -174,4 +174,6 @@ def _structure(source: Source) -> dict[str, Any]:
 
 
 def _kind(value: object) -> str:
+    if isinstance(value, TensorRecord):
+        return "a tensor"
     return value.origin if isinstance(value, Inert) else type(value).__name__

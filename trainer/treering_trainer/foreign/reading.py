@@ -94,18 +94,22 @@ def _ask(file: IO[bytes], target: IO[bytes] | None, shown_as: str, field: str) -
     kept = () if target is None else (target.fileno(),)
     with tempfile.TemporaryFile(prefix="treering-") as answer:
         command = [sys.executable, "-I", "-c", PROGRAM, str(kept[0]) if kept else "-", *filter(None, sys.path)]
-        child = subprocess.Popen(
-            command, stdin=file, stdout=answer, stderr=subprocess.PIPE, env=ENVIRONMENT, pass_fds=kept, cwd="/"
-        )
         try:
-            _, said = child.communicate(timeout=WALL_S)
+            done = subprocess.run(
+                command,
+                stdin=file,
+                stdout=answer,
+                stderr=subprocess.PIPE,
+                env=ENVIRONMENT,
+                pass_fds=kept,
+                cwd="/",
+                timeout=WALL_S,
+                check=False,
+            )
         except subprocess.TimeoutExpired as error:
             raise _unread(field, shown_as, f"reading it took more than {WALL_S:.0f} s") from error
-        finally:
-            child.kill()
-            child.wait()
         answer.seek(0)
-        return _parse(answer.read(LARGEST_ANSWER_BYTES), child.returncode, said, shown_as, field)
+        return _parse(answer.read(LARGEST_ANSWER_BYTES), done.returncode, done.stderr, shown_as, field)
 
 
 def _parse(text: bytes, code: int, said: bytes, shown_as: str, field: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 from treering_trainer.foreign.refusal import DISTRUST, RefusedError, damaged
 from treering_trainer.foreign.tensors import STORAGES, StorageRef, StorageType, TensorRecord, make_record
@@ -111,8 +111,10 @@ class DataUnpickler(pickle.Unpickler):
             return self._inert(origin)
         raise code(origin)
 
-    def persistent_load(self, pid: Any) -> StorageRef:
-        """A storage by what torch names it by."""
+    def persistent_load(self, pid: Any) -> StorageRef | type[Inert]:
+        """A storage by what torch names it by; torch's old format names the classes of modules in this way, too."""
+        if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module" and _is_inert(pid[1]):
+            return pid[1]
         if self._storage is None or not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
             raise damaged("it refers to something that is no storage")
         return self._storage(pid)
@@ -178,10 +180,13 @@ def _encode(text: object, *_: object) -> bytes:
 
 def _get(holder: object, name: object = "", *_: object) -> object:
     """ultralytics pickles `Detect.forward` as getattr(Detect, "forward"); nothing else has a reason to be there."""
-    inert = isinstance(holder, Inert) or (isinstance(holder, type) and issubclass(holder, Inert))
-    if inert and name in METHODS:
+    if (isinstance(holder, Inert) or _is_inert(holder)) and name in METHODS:
         return None
     raise code(f"builtins.getattr(..., {str(name)[:40]!r})")
+
+
+def _is_inert(value: object) -> TypeGuard[type[Inert]]:
+    return isinstance(value, type) and issubclass(value, Inert)
 
 
 _DATA: dict[str, Any] = {

@@ -150,7 +150,8 @@ def _score(detector: YoloDetector, data: Path) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="treering-") as folder:
         score, _ = evaluate(detector, samples, name="data", kind="holdout", folder=Path(folder))
     found = [*score.classes.values()]
-    return sum(each.map50 for each in found) / len(found), sum(each.map50_95 for each in found) / len(found)
+    count = len(found) or 1  # none where nothing at all was detected
+    return sum(each.map50 for each in found) / count, sum(each.map50_95 for each in found) / count
 
 
 def _labelled(data: Path, names: tuple[str, ...]) -> list[Sample]:

@@ -187,4 +187,6 @@ def _not_built(shown_as: str, why: str) -> BadSpecError:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).replace("ERROR ❌️ ", "").strip()
-    return (text.splitlines() or [type(error).__name__])[0][:200]
+    lines = text.splitlines() or [type(error).__name__]
+    told = lines[1].strip() if lines[0].endswith(":") and len(lines) > 1 else lines[0]  # torch lists what is wrong
+    return told[:200]
