@@ -6,7 +6,7 @@
     treering.history("cards.yaml")
 
 A line is named by the path of its YAML file or given as an `IncrementalTrain`. Errors are `TreeringError`s. Importing
-this is quick; only `run` and `inspect` load torch.
+this is quick; only `run`, `inspect` and `convert_model` load torch.
 """
 
 from __future__ import annotations
@@ -32,10 +32,13 @@ from treering_api import (
 )
 
 if TYPE_CHECKING:
+    from treering_trainer.foreign.model_file import ModelFile, Part
+    from treering_trainer.foreign.recognition import Recognised
     from treering_trainer.inspection import Inspection
     from treering_trainer.line import Line
     from treering_trainer.progress import Observer
     from treering_trainer.run import LineRun
+    from treering_trainer.yolo.conversion import Conversion
 
 LineSource = str | Path | IncrementalTrain
 
@@ -56,6 +59,15 @@ class LineStatus:
     waiting: tuple[str, ...]
     next_step: RoundPlan | Rollback | Waiting
     recent: tuple[RoundSummary, ...]
+
+
+@dataclass(frozen=True)
+class InspectedModel:
+    """A model file: its description, what it was recognised as, and its parts, largest first."""
+
+    file: ModelFile
+    kind: Recognised
+    parts: tuple[Part, ...]
 
 
 def load(source: LineSource) -> IncrementalTrain:
@@ -193,6 +205,48 @@ def fetch_model(
         if on_file is not None:
             on_file(name)
     return model
+
+
+def inspect_model(path: Path) -> InspectedModel:
+    """What a model file of anywhere holds; it is read in a process of its own, and nothing in it is run.
+
+    Raises:
+        BadSpecError: it is no model file, or one that would run code, or damaged; says what it holds.
+    """
+    from treering_trainer.foreign.reading import read_model_file
+    from treering_trainer.foreign.recognition import breakdown, recognise
+
+    file = read_model_file(path, shown_as=str(path), field="FILE")
+    kind = recognise(file)
+    return InspectedModel(file, kind, breakdown(file, kind))
+
+
+def convert_model(
+    path: Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    data: Path | None = None,
+    image_size: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Conversion:
+    """Write a deployable model of a model file, proven to answer as before; the original is only read.
+
+    Args:
+        out: a `.pt` file that is not there yet.
+        images: folder of pictures to compare outputs on, beside random ones.
+        data: folder in YOLO layout to measure mAP on.
+        image_size: pixels, a multiple of 32; None takes that of the training.
+        tell: hears what is being done.
+
+    Raises:
+        BadSpecError: the file can't be converted; nothing is written.
+    """
+    from treering_trainer.yolo.conversion import Wanted, convert
+
+    if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
+        raise BadSpecError("image size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
+    return convert(path, out, Wanted(image_size, images, data), tell or (lambda _: None))
 
 
 def roll_back_to(source: LineSource, round_number: int, *, certificate_authority: Path | None = None) -> Lineage:

@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ultralytics.nn.tasks import DetectionModel as UltralyticsModel
 from ultralytics.nn.tasks import SegmentationModel
 
 from tests.plugins.tiny_training import ARCHITECTURE, TWO_BRANCHES, WIDE, differing, tensors_of, tiny_model
+from tests.plugins.upstream import save_yolov5
 from treering_api import BadSpecError
 from treering_trainer.yolo.foreign import from_scratch, load_foreign
 from treering_trainer.yolo.head import grow_head
@@ -25,7 +25,8 @@ from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.weights import save_ultralytics
 
 NAME = "s3://models/base.pt"
-UNREADABLE = "Give a .pt file saved by ultralytics, complete and unchanged."
+COMPLETE = "Give the file complete and unchanged, as it was saved."
+OTHER_FILE = "Give a checkpoint of ultralytics, YOLOv5 or YOLOv9 (.pt), or a .safetensors file."
 
 
 class Payload:
@@ -84,18 +85,23 @@ def tensor(path: Path) -> None:
     torch.save(torch.zeros(3), path)
 
 
-@pytest.mark.parametrize("make", [text, empty, picture, truncated, tensor], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [text, empty, picture, truncated], ids=lambda make: make.__name__)
 def test_load_foreign__no_checkpoint(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "base.pt")
     message = refused(tmp_path / "base.pt")
     assert message.startswith(f"spec.model.base: {NAME} is no checkpoint that can be read (")
-    assert message.endswith(f"). {UNREADABLE}")
+    assert message.endswith(f"). {COMPLETE if make is truncated else OTHER_FILE}")
     assert "\n" not in message
 
 
-def test_load_foreign__no_model_in_it(tmp_path: Path) -> None:
-    other_dictionary(tmp_path / "base.pt")
-    assert refused(tmp_path / "base.pt").startswith(f"spec.model.base: {NAME} holds no model. ")
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [(other_dictionary, "tensors of an architecture that is not known"), (tensor, "no model (model: a tensor)")],
+    ids=["dictionary", "tensor"],
+)
+def test_load_foreign__no_model_in_it(make: Callable[[Path], None], found: str, tmp_path: Path) -> None:
+    make(tmp_path / "base.pt")
+    assert refused(tmp_path / "base.pt").startswith(f"spec.model.base: {NAME} holds {found}. ")
 
 
 @pytest.mark.parametrize("place", ["beside", "inside"])
@@ -106,8 +112,8 @@ def test_load_foreign__foreign_code_does_not_run(place: str, tmp_path: Path) -> 
         model.note = Payload(marker)
     torch.save({"model": model, "extra": Payload(marker) if place == "beside" else None}, tmp_path / "base.pt")
     assert refused(tmp_path / "base.pt") == (
-        f"spec.model.base: {NAME} holds posix.system, which is not part of a plain ultralytics model; loading it would "
-        "run its code. Give a checkpoint saved by ultralytics 8 or newer, from someone you trust."
+        f"spec.model.base: {NAME} holds posix.system, which is not part of a plain model; loading it would run its "
+        "code. Don't load it anywhere; ask for a checkpoint from someone you trust."
     )
     assert not marker.exists()
 
@@ -140,17 +146,12 @@ def test_load_foreign__a_segmentation_model(tmp_path: Path) -> None:
     )
 
 
-def test_load_foreign__an_original_yolov5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package, module = types.ModuleType("models"), types.ModuleType("models.yolo")
-    model_class = type("Model", (), {"__module__": "models.yolo"})
-    vars(module)["Model"] = model_class
-    with monkeypatch.context() as context:
-        context.setitem(sys.modules, "models", package)
-        context.setitem(sys.modules, "models.yolo", module)
-        torch.save({"model": model_class(), "epoch": 3}, tmp_path / "base.pt")
+def test_load_foreign__an_original_yolov5(tmp_path: Path) -> None:
+    save_yolov5(tmp_path / "base.pt", ("a", "b"))
     assert refused(tmp_path / "base.pt") == (
-        f"spec.model.base: {NAME} was saved by the original YOLOv5, v7 or v9 code (it holds a models.yolo.Model). Only "
-        "checkpoints of the ultralytics package can be grown, such as yolov5nu.pt in place of yolov5n.pt."
+        f"spec.model.base: {NAME} was saved by the original YOLOv5, v7 or v9 code (it holds a models.yolo.Model). Of "
+        "these only YOLOv9 detection models can be grown; give a checkpoint of the ultralytics package, such as "
+        "yolov5nu.pt in place of yolov5n.pt."
     )
 
 
@@ -158,7 +159,7 @@ def test_load_foreign__a_fused_model(tmp_path: Path) -> None:
     torch.save({"model": tiny_model(("a",)).fuse(verbose=False)}, tmp_path / "base.pt")
     message = refused(tmp_path / "base.pt")
     assert message.startswith(f"spec.model.base: the weights in {NAME} do not fit the architecture it names (")
-    assert message.endswith("Give a checkpoint as ultralytics' training saves it, neither fused nor pruned.")
+    assert message.endswith("Give a checkpoint as its training saved it, neither fused nor pruned.")
     assert "\n" not in message
 
 

@@ -1,37 +1,42 @@
 """Models from outside, which nobody vouches for: checkpoints and architectures, without running anything in them.
 
-Nothing of a foreign checkpoint is kept but its architecture (data), its class names and its tensors: the model is built
-anew by ultralytics and the tensors must fit it exactly, so that it can be published and loaded again.
+Nothing of a foreign checkpoint is kept but its architecture (data), its class names and its tensors, which the package
+`foreign` reads in a process of its own: the model is built anew by ultralytics and the tensors must fit it exactly, so
+that it can be published and loaded again.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from safetensors.torch import load_file
 from ultralytics import __version__ as ultralytics_version
-from ultralytics.nn.tasks import DetectionModel, torch_safe_load, yaml_model_load
+from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
 from treering_api import BadSpecError
+from treering_trainer.foreign.model_file import ModelFile
+from treering_trainer.foreign.reading import FIELD, opened
+from treering_trainer.foreign.recognition import recognise
+from treering_trainer.foreign.yolov9 import Layout, class_count, head_widths
 from treering_trainer.policies.freeze import layers_of
+from treering_trainer.yolo.burden import refuse_burden
 from treering_trainer.yolo.head import build
-from treering_trainer.yolo.parts import architecture_of, class_names, hidden_width, is_detection_head
+from treering_trainer.yolo.parts import CLASS_BRANCHES, is_detection_head
+from treering_trainer.yolo.yolov9 import deploy_tensors
 
-FIELD = "spec.model.base"
 KINDS = "Treering grows YOLO detection models of ultralytics (v8, v9, v10, 11, 12, 26): give such a checkpoint."
-OLD_YOLO = ("models.", "utils.")
-"""Where the original YOLOv5, v7 and v9 keep their classes."""
+HEADS = ("Detect", "v10Detect")
 
 
-def load_foreign(path: Path, *, shown_as: str) -> DetectionModel:
-    """Load an ultralytics checkpoint without running foreign code.
+def load_foreign(path: Path, *, shown_as: str, field: str = FIELD) -> DetectionModel:
+    """Load a checkpoint without running foreign code; an original YOLOv9 is converted on the way.
 
     Args:
-        path: a local `.pt` file.
+        path: a local model file.
         shown_as: how the user named it, for messages.
+        field: what names it, for messages.
 
     Raises:
         BadSpecError: the file is no checkpoint, holds foreign types, or is no detection model that can be grown.
@@ -39,13 +44,33 @@ def load_foreign(path: Path, *, shown_as: str) -> DetectionModel:
     """
     if not path.is_file():
         raise FileNotFoundError(path)
-    source = _unpickle(path, shown_as)
-    if not isinstance(source, nn.Module):
-        raise BadSpecError(FIELD, f"{shown_as} holds no model", KINDS)
-    if not isinstance(source, DetectionModel) or not is_detection_head(layers_of(source)[-1]):
-        task = getattr(source, "task", None) or type(source).__name__
-        raise BadSpecError(FIELD, f"{shown_as} holds a {task} model", KINDS)
-    return _rebuild(source, shown_as)
+    with opened(path, shown_as=shown_as, field=field) as (file, tensors):
+        return as_detection_model(file, load_file(tensors), shown_as=shown_as, field=field)
+
+
+def as_detection_model(
+    file: ModelFile, tensors: Mapping[str, torch.Tensor], *, shown_as: str, field: str = FIELD
+) -> DetectionModel:
+    """ultralytics' model of what a file holds, in float32.
+
+    Raises:
+        BadSpecError: there is none.
+    """
+    found = recognise(file)
+    full = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    if found.layout is not None:
+        return _converted(found.layout, found.classes, file, full, shown_as, field)
+    if found.family in ("yolov5", "original"):
+        raise BadSpecError(
+            field,
+            f"{shown_as} was saved by the original YOLOv5, v7 or v9 code (it holds a {file.saved_as})",
+            "Of these only YOLOv9 detection models can be grown; give a checkpoint of the ultralytics package, such as "
+            "yolov5nu.pt in place of yolov5n.pt.",
+        )
+    if found.family != "ultralytics":
+        raise BadSpecError(field, f"{shown_as} holds {found.label}", KINDS)
+    _refuse_other_tasks(file, shown_as, field)
+    return _rebuild(file, full, shown_as, field)
 
 
 def load_official(name: str, folder: Path) -> DetectionModel:
@@ -94,29 +119,56 @@ def from_scratch(architecture: str, names: tuple[str, ...], *, shown_as: str, se
     return model
 
 
-def _unpickle(path: Path, shown_as: str) -> object:
+def _converted(
+    layout: Layout, names: Sequence[str], file: ModelFile, tensors: dict[str, torch.Tensor], shown_as: str, field: str
+) -> DetectionModel:
+    shapes = file.shapes()
     try:
-        checkpoint, _ = torch_safe_load(path, safe_only=True)
-        return checkpoint.get("ema") or checkpoint.get("model")
-    except Exception as error:  # torch, zip, pickle and ultralytics raise many kinds for a bad file
-        raise BadSpecError(FIELD, *_explain(error, shown_as)) from error
-
-
-def _rebuild(source: DetectionModel, shown_as: str) -> DetectionModel:
-    try:
-        model = build(architecture_of(source), class_names(source), hidden_width(source))
-        model.load_state_dict(_tensors(source), strict=True)
-    except Exception as error:  # a fused or pruned model, or another version's, differs in many ways
-        raise BadSpecError(
-            FIELD,
-            f"the weights in {shown_as} do not fit the architecture it names ({_first_line(error)})",
-            "Give a checkpoint as ultralytics' training saves it, neither fused nor pruned.",
-        ) from error
+        if len(names) != class_count(layout, shapes):
+            raise ValueError(f"{len(names)} class names for {class_count(layout, shapes)} classes")
+        model = build(yaml_model_load(f"yolov9{layout.size}.yaml"), names, head_widths(layout, shapes)[-1])
+        model.load_state_dict(deploy_tensors(layout, tensors), strict=True)
+    except Exception as error:  # torch tells of a tensor that is missing or of another shape in many ways
+        raise _misfit(field, f"{shown_as} do not fit YOLOv9-{layout.size}", error) from error
     return model.float().eval()
 
 
-def _tensors(source: nn.Module) -> Mapping[str, torch.Tensor]:
-    return {name: value.float() if value.is_floating_point() else value for name, value in source.state_dict().items()}
+def _refuse_other_tasks(file: ModelFile, shown_as: str, field: str) -> None:
+    task = str(file.attributes.get("task") or file.saved_as.rsplit(".", 1)[-1])
+    head = file.layers[-1].rsplit(".", 1)[-1] if file.layers else ""
+    if not file.saved_as.endswith("DetectionModel") or head not in HEADS:
+        raise BadSpecError(field, f"{shown_as} holds a {task} model", KINDS)
+
+
+def _rebuild(file: ModelFile, tensors: dict[str, torch.Tensor], shown_as: str, field: str) -> DetectionModel:
+    try:
+        if file.architecture is None or not file.classes:
+            raise ValueError("it has no architecture or no class names")
+        architecture = {key: value for key, value in file.architecture.items() if key != "yaml_file"}
+        refuse_burden(architecture, len(file.classes), sum(tensor.numel() for tensor in tensors.values()))
+        model = build(architecture, file.classes, _hidden_width(file))
+        model.load_state_dict(tensors, strict=True)
+    except Exception as error:  # a fused or pruned model, or another version's, differs in many ways
+        raise _misfit(field, f"{shown_as} do not fit the architecture it names", error) from error
+    return model.float().eval()
+
+
+def _hidden_width(file: ModelFile) -> int | None:
+    """Hidden channels of the class branches, if the file has any that are known."""
+    shapes = file.shapes()
+    for branch in CLASS_BRANCHES:
+        shape = shapes.get(f"model.{len(file.layers) - 1}.{branch}.0.2.weight", ())
+        if len(shape) == 4:
+            return shape[1]
+    return None
+
+
+def _misfit(field: str, what: str, error: Exception) -> BadSpecError:
+    return BadSpecError(
+        field,
+        f"the weights in {what} ({_first_line(error)})",
+        "Give a checkpoint as its training saved it, neither fused nor pruned.",
+    )
 
 
 def _not_to_be_had(name: str, why: str) -> BadSpecError:
@@ -133,35 +185,8 @@ def _not_built(shown_as: str, why: str) -> BadSpecError:
     )
 
 
-def _explain(error: Exception, shown_as: str) -> tuple[str, str]:
-    foreign = _foreign_type(error)
-    if foreign is None:
-        return (
-            f"{shown_as} is no checkpoint that can be read ({_first_line(error)})",
-            "Give a .pt file saved by ultralytics, complete and unchanged.",
-        )
-    if foreign.startswith(OLD_YOLO):
-        return (
-            f"{shown_as} was saved by the original YOLOv5, v7 or v9 code (it holds a {foreign})",
-            "Only checkpoints of the ultralytics package can be grown, such as yolov5nu.pt in place of yolov5n.pt.",
-        )
-    return (
-        f"{shown_as} holds {foreign}, which is not part of a plain ultralytics model; loading it would run its code",
-        "Give a checkpoint saved by ultralytics 8 or newer, from someone you trust.",
-    )
-
-
-def _foreign_type(error: BaseException) -> str | None:
-    """The type that the restricted loader refused, if that is what went wrong."""
-    cause: BaseException | None = error
-    while cause is not None:
-        found = re.search(r"GLOBAL ([\w.]+)", str(cause)) or re.search(r"Unsupported class ([\w.]+)", str(cause))
-        if found:
-            return found.group(1)
-        cause = cause.__cause__ or cause.__context__
-    return None
-
-
 def _first_line(error: BaseException) -> str:
     text = str(error).replace("ERROR ❌️ ", "").strip()
-    return (text.splitlines() or [type(error).__name__])[0][:200]
+    lines = text.splitlines() or [type(error).__name__]
+    told = lines[1].strip() if lines[0].endswith(":") and len(lines) > 1 else lines[0]  # torch lists what is wrong
+    return told[:200]

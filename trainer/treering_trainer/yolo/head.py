@@ -14,8 +14,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from ultralytics.nn.modules import Conv
 from ultralytics.nn.modules.head import Detect
 from ultralytics.nn.tasks import DetectionModel
+from ultralytics.utils.torch_utils import initialize_weights
 
 from treering_trainer.yolo.parts import (
     class_branches,
@@ -65,13 +67,32 @@ def build(architecture: Mapping[str, Any], names: Sequence[str], width: int | No
     """
     model = _build(architecture, len(names))
     if width is not None and hidden_width(model) != width:
-        model = _build(architecture, width)  # the width follows the class count up to 100, so this many give it
-        if hidden_width(model) != width:
-            raise ValueError(f"class branches can't be {width} channels wide, only {hidden_width(model)}")
-        set_classes(model, [f"\0{index}" for index in range(width)])  # match no class
-        return grow_head(model, names, seed=0)
+        wide = _build(architecture, width)  # the width follows the class count up to 100, so this many give it
+        if hidden_width(wide) == width:
+            set_classes(wide, [f"\0{index}" for index in range(width)])  # match no class
+            return grow_head(wide, names, seed=0)
+        _widen(model, width)
     set_classes(model, names)
     return model
+
+
+def _widen(model: DetectionModel, width: int) -> None:
+    """Untrained class branches of more channels than ultralytics ever gives them; original YOLOv9 heads have up to 128.
+
+    Raises:
+        ValueError: the width is less than the natural one, or the branches are not of plain convolutions.
+    """
+    head = head_of(model)
+    for branch in class_branches(model):
+        for level, layers in enumerate(branch):
+            assert isinstance(layers, nn.Sequential)
+            plain = type(layers[0]) is Conv and type(layers[1]) is Conv and len(layers) == 3
+            if not plain or width < hidden_width(model):
+                raise ValueError(f"class branches can't be {width} channels wide, only {hidden_width(model)}")
+            inputs = layers[0].conv.in_channels
+            branch[level] = nn.Sequential(Conv(inputs, width, 3), Conv(width, width, 3), nn.Conv2d(width, head.nc, 1))
+    head.bias_init()
+    initialize_weights(model)  # epsilon and momentum of the new BatchNorms
 
 
 def forget_training(model: DetectionModel) -> None:
