@@ -14,6 +14,7 @@ from treering_trainer.policies.replay import memory_size
 from treering_trainer.records import AnalyseRecord
 from treering_trainer.stages.classes import boxed_classes, class_union
 from treering_trainer.stages.fetch import fetch_for_full, increment_sources
+from treering_trainer.stages.measuring import measure
 from treering_trainer.stages.shelf import load_datasets, save_datasets
 from treering_trainer.stages.verify import read_source, remembered_datasets, verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -33,6 +34,7 @@ def analyse(bench: Workbench) -> AnalyseRecord:
     new = tuple(name for name in class_union(old, datasets) if name not in old)
     new_images = sum(len(dataset.train) for dataset in increments)
     history_images = sum(bench.lineage.train_images.values())
+    analysis = measure(bench, datasets)
     strategy, reason = choose_strategy(bench, new_images, history_images, new)
     if strategy == "full" and bench.plan.history:
         try:
@@ -48,6 +50,7 @@ def analyse(bench: Workbench) -> AnalyseRecord:
         new_classes=new,
         new_images=new_images,
         history_images=history_images,
+        analysis=analysis,
         duration_s=time.monotonic() - start_s,
     )
 
