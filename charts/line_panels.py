@@ -125,6 +125,15 @@ _ROUNDS = (
         12,
         unit="percentunit",
     ),
+    Panel(
+        "Drift of deliveries, round after round",
+        "timeseries",
+        (Query(_line("drift_ratio"), "AUC of new against old images"),),
+        12,
+        range=(0, 1),
+        help="How well a classifier tells new images from old ones: 0.5 not at all, 1 always.",
+    ),
+    Panel("Warnings about deliveries", "timeseries", (Query(_line("warnings"), "warnings"),), 12, decimals=0),
     Panel("Length of rounds", "timeseries", (Query(_line("round_duration_seconds"), "round"),), 8, unit="dtdurations"),
     Panel(
         "GPU time",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from treering_api import Policies
 from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.memory import Memory, Remembered
 from treering_trainer.policies.interface import Policy, Situation, TrainingData
@@ -51,7 +52,12 @@ def prepare(bench: Workbench) -> PrepareRecord:
 
 def round_policies(bench: Workbench, names: tuple[str, ...]) -> tuple[Policy, ...]:
     """The policies of the round, ready to act."""
-    return active_policies(bench.plan.spec.policies, situation(bench, names))
+    return active_policies(effective_policies(bench), situation(bench, names))
+
+
+def effective_policies(bench: Workbench) -> Policies:
+    """The user's blocks, then what auto chose, then the preset's."""
+    return bench.record(AnalyseRecord).policies or bench.plan.spec.policies.resolve()
 
 
 def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
