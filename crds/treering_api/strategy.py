@@ -220,15 +220,15 @@ def _counterfactuals(rows: list[Row], measures: Measures, table: tuple[Row, ...]
         nearest: dict[str, list[Condition]] = {}
         for row in table[: table.index(chosen)]:
             failing = [condition for condition in row.conditions if not condition.holds(measures)]
-            if row.question != chosen.question or row.answer == chosen.answer or _is_given(failing):
+            if row.question != chosen.question or row.answer == chosen.answer or _is_given(failing, measures):
                 continue
-            if row.answer not in nearest or _distance(failing, measures) < _distance(nearest[row.answer], measures):
+            if row.answer not in nearest or len(failing) < len(nearest[row.answer]):
                 nearest[row.answer] = failing
         told += [
             f"{answer} with {' and '.join(condition.words(measures) for condition in failing)}"
             for answer, failing in nearest.items()
         ]
-        if chosen.conditions and not _is_given(chosen.conditions):
+        if chosen.conditions and not _is_given(chosen.conditions, measures):
             last = _first_without(chosen, measures, table)
             kept = " and ".join(condition.words(measures) for condition in chosen.conditions)
             if last.answer != chosen.answer:
@@ -236,14 +236,10 @@ def _counterfactuals(rows: list[Row], measures: Measures, table: tuple[Row, ...]
     return told
 
 
-def _distance(failing: Sequence[Condition], measures: Measures) -> tuple[bool, int]:
-    """How far a row is from holding: what is not known is farthest."""
-    return any(measures.get(condition.measure) is None for condition in failing), len(failing)
-
-
-def _is_given(conditions: Sequence[Condition]) -> bool:
-    """Whether they speak of what can't be otherwise now."""
-    return any(condition.measure == "publishedModels" for condition in conditions)
+def _is_given(conditions: Sequence[Condition], measures: Measures) -> bool:
+    """Whether they speak of what can't be otherwise now, or of what is not known: that is told as open."""
+    names = [condition.measure for condition in conditions]
+    return "publishedModels" in names or any(measures.get(name) is None for name in names)
 
 
 def _first_without(chosen: Row, measures: Measures, table: tuple[Row, ...]) -> Row:

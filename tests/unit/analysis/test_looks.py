@@ -75,3 +75,11 @@ def test_look_at__a_picture_that_is_gone_is_left_out(tmp_path: Path) -> None:
     told: list[int] = []
     assert look_at(samples, on_image=lambda done, _: told.append(done))["brightness"].count == 5
     assert told == [1, 2, 3, 4, 5, 6]
+
+
+def test_look_at__a_picture_like_a_ribbon_is_measured_too(tmp_path: Path) -> None:
+    path = tmp_path / "ribbon.png"
+    picture(0).resize((2000, 10)).save(path)
+    found = look_at([Sample("ribbon", path, no_boxes(), 2000, 10, "0", 0)])
+    assert found["sharpness"].mean == -10
+    assert 0 < found["brightness"].mean < 1

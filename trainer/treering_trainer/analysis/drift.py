@@ -52,10 +52,10 @@ def measure_drift(old: Floats, new: Floats, *, seed: int, permutations: int = PE
 
 
 def reduce(features: Floats, dimensions: int = DIMENSIONS) -> Floats:
-    """Principal components by falling variance, scaled by the first one's deviation; at most a fifth of the rows."""
+    """Principal components by falling variance, scaled by the first one's deviation; at most a tenth of the rows."""
     centred = features - features.mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = max(1, min(dimensions, len(features) // 5, int((values > 1e-9 * max(values[0], 1e-12)).sum())))
+    kept = max(1, min(dimensions, max(2, len(features) // 10), int((values > 1e-9 * max(values[0], 1e-12)).sum())))
     scale = max(float(values[0]) / max(len(features) - 1, 1) ** 0.5, 1e-12)
     return np.asarray(left[:, :kept] * values[:kept] / scale)
 

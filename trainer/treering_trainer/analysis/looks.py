@@ -59,7 +59,7 @@ def look(pixels: Pixels) -> dict[LookName, float]:
     """The looks of one picture.
 
     Args:
-        pixels: (height, width, 3), red, green, blue, 0..1, at least 3 pixels a side.
+        pixels: (height, width, 3), red, green, blue, 0..1; below 3 pixels a side nothing is sharp.
 
     Returns:
         brightness (mean grey, 0 to 1), contrast (its standard deviation, 0 to .5), sharpness (log2 of the Laplacian's
@@ -70,7 +70,7 @@ def look(pixels: Pixels) -> dict[LookName, float]:
     return {
         "brightness": float(grey.mean()),
         "contrast": float(grey.std()),
-        "sharpness": float(np.log2(max(laplacian.std(), _FAINTEST))),
+        "sharpness": float(np.log2(max(laplacian.std() if laplacian.size else 0.0, _FAINTEST))),
         "colour": _colourfulness(pixels),
     }
 

@@ -37,11 +37,10 @@ def portray(
 
 
 def with_looseness(portrait: Portrait, looseness: Mapping[str, tuple[float, int]]) -> Portrait:
-    """The portrait with how loosely its boxes are drawn, by class: value and boxes it rests on."""
+    """The portrait with how loosely its boxes are drawn, by class: value and boxes it rests on; of others, nothing."""
+    judged = {name: looseness.get(name, (None, 0)) for name in portrait.classes}
     classes = {
-        name: shape
-        if name not in looseness
-        else shape.model_copy(update={"looseness": looseness[name][0], "judged": looseness[name][1]})
+        name: shape.model_copy(update={"looseness": judged[name][0], "judged": judged[name][1]})
         for name, shape in portrait.classes.items()
     }
     return portrait.model_copy(update={"classes": classes})

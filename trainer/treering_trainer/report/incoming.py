@@ -27,8 +27,8 @@ _LOOKS: dict[LookName, tuple[str, str, str]] = {
 _SHAPES: dict[ShapeName, tuple[str, str, str]] = {
     "size": ("Size of boxes", "tiny", "whole image"),
     "aspect": ("Aspect of boxes", "tall", "wide"),
-    "x": ("Boxes, left to right", "left", "right"),
-    "y": ("Boxes, top to bottom", "top", "bottom"),
+    "x": ("Boxes, across", "left", "right"),
+    "y": ("Boxes, down", "top", "bottom"),
 }
 
 

@@ -39,6 +39,7 @@ _FILTERS = (
     wording.points,
     wording.score,
     wording.short,
+    wording.sigmas,
     wording.size,
     wording.trend,
 )

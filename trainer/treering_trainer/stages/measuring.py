@@ -39,7 +39,7 @@ def measure(bench: Workbench, datasets: Sequence[DataSet]) -> Analysis:
     seen, before = None, Statistics()
     if not isinstance(bench.plan.base, str):
         detector = published_detector(bench)
-        before = known_statistics(bench, detector)
+        before = known_statistics(bench, "analyse", detector)
         seen = see(bench, "analyse", detector, increments, GLANCES)
     return analyse_data(
         portraits,
@@ -82,7 +82,7 @@ def see(bench: Workbench, stage: str, detector: Detector, datasets: Sequence[Dat
     return Seen(samples, tuple(source for source, _, _ in picked), names, detector.names, glance)
 
 
-def known_statistics(bench: Workbench, detector: Detector) -> Statistics:
+def known_statistics(bench: Workbench, stage: str, detector: Detector) -> Statistics:
     """What the line keeps of earlier increments; rounds of older versions kept nothing, there the memory stands in."""
     path = current_folder(bench) / STATISTICS
     if path.exists():
@@ -90,8 +90,8 @@ def known_statistics(bench: Workbench, detector: Detector) -> Statistics:
     remembered = memory_datasets(bench)
     if not remembered:
         return Statistics()
-    images, boxes = see(bench, "analyse", detector, remembered, GLANCES).features()
-    portraits = tuple(draw_portrait(bench, "analyse", dataset) for dataset in remembered)
+    images, boxes = see(bench, stage, detector, remembered, GLANCES).features()
+    portraits = tuple(draw_portrait(bench, stage, dataset) for dataset in remembered)
     return Statistics(portraits=portraits, images=images, boxes=boxes)
 
 

@@ -65,7 +65,7 @@ def _earlier(bench: Workbench, student: Detector, fresh: Sequence[DataSet]) -> S
     if isinstance(bench.plan.base, str):
         return Statistics()
     teacher = published_detector(bench)
-    kept = known_statistics(bench, teacher)
+    kept = known_statistics(bench, "export", teacher)
     shared = [*memory_datasets(bench), *fresh]
     before, after = (see(bench, "export", model, shared, KEPT_IMAGES) for model in (teacher, student))
     return Statistics(
