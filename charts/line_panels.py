@@ -95,6 +95,16 @@ _RUNNING = (
         6,
         decimals=0,
     ),
+    Panel(
+        "Drift and warnings",
+        "stat",
+        (
+            Query(_round("drift_ratio"), "drift (AUC)", instant=True),
+            Query(_round("warnings"), "warnings", instant=True),
+        ),
+        6,
+        help="Of the delivery that is being learned, as analyse measured it.",
+    ),
     Panel("Learning rate", "timeseries", (Query(_round("learning_rate"), "learning rate"),), 6, unit="sci"),
     Panel("Images shown", "timeseries", (Query(_round("images_total"), "images"),), 6),
     Panel(
