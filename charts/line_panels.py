@@ -95,6 +95,16 @@ _RUNNING = (
         6,
         decimals=0,
     ),
+    Panel(
+        "Drift and warnings",
+        "stat",
+        (
+            Query(_round("drift_ratio"), "drift (AUC)", instant=True),
+            Query(_round("warnings"), "warnings", instant=True),
+        ),
+        6,
+        help="Of the delivery that is being learned, as analyse measured it.",
+    ),
     Panel("Learning rate", "timeseries", (Query(_round("learning_rate"), "learning rate"),), 6, unit="sci"),
     Panel("Images shown", "timeseries", (Query(_round("images_total"), "images"),), 6),
     Panel(
@@ -125,6 +135,15 @@ _ROUNDS = (
         12,
         unit="percentunit",
     ),
+    Panel(
+        "Drift of deliveries, round after round",
+        "timeseries",
+        (Query(_line("drift_ratio"), "AUC of new against old images"),),
+        12,
+        range=(0, 1),
+        help="How well a classifier tells new images from old ones: 0.5 not at all, 1 always.",
+    ),
+    Panel("Warnings about deliveries", "timeseries", (Query(_line("warnings"), "warnings"),), 12, decimals=0),
     Panel("Length of rounds", "timeseries", (Query(_line("round_duration_seconds"), "round"),), 8, unit="dtdurations"),
     Panel(
         "GPU time",

@@ -22,6 +22,7 @@ from treering_api.fields import seconds
 from treering_api.lineage import Hold, Lineage, ModelRef, RoundSummary, Settled, advance, roll_back
 from treering_api.load import parse, read
 from treering_api.looking import Delivery, LookPlan, LookResult
+from treering_api.measured import WARNING_LENGTH, WARNINGS, MeasuredDelivery
 from treering_api.mirror import Mirror, MirrorIncrement, MirrorModel
 from treering_api.plan import (
     RETRY_ANNOTATION,
@@ -60,6 +61,7 @@ from treering_api.spec import (
     PseudoLabels,
     Replay,
     Resources,
+    Retrain,
     Spec,
     StoreSpec,
     Teacher,
@@ -94,6 +96,8 @@ __all__ = [
     "RETRY_ANNOTATION",
     "STAGES",
     "VERSION",
+    "WARNINGS",
+    "WARNING_LENGTH",
     "BadDataError",
     "BadSpecError",
     "BatchNorm",
@@ -125,6 +129,7 @@ __all__ = [
     "LinearProbe",
     "LookPlan",
     "LookResult",
+    "MeasuredDelivery",
     "Metadata",
     "Mirror",
     "MirrorIncrement",
@@ -141,6 +146,7 @@ __all__ = [
     "ResolvedTraining",
     "Resources",
     "ResumableError",
+    "Retrain",
     "Rollback",
     "RollbackPlan",
     "RoundPlan",

@@ -13,6 +13,7 @@ from pydantic import Field
 from treering_api.deliveries import Increment
 from treering_api.errors import BadSpecError
 from treering_api.fields import MAX_INCREMENTS, Block, Name, Sentence
+from treering_api.measured import MeasuredDelivery
 
 if TYPE_CHECKING:
     from treering_api.plan import RoundPlan
@@ -58,6 +59,9 @@ class RoundSummary(Block):
     gain: float | None = Field(default=None, description="mAP50 on new classes.")
     images: int = Field(default=0, ge=0, description="New train images.")
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time over all attempts, in seconds.")
+    measured: MeasuredDelivery | None = Field(
+        default=None, description="The delivery against what was learned before. Absent: an older round."
+    )
     started: str = Field(description="Start, RFC 3339.")
     finished: str = Field(description="End, RFC 3339.")
     uri: str = Field(description="Folder of the round in the store.")
@@ -111,6 +115,22 @@ class Lineage(Block):
     def train_images(self) -> dict[str, int]:
         """Train images of every learned increment, by name."""
         return {item.increment.name: item.train_images for item in self.settled if item.outcome == "learned"}
+
+    @property
+    def since_full(self) -> tuple[RoundSummary, ...]:
+        """The rounds that the current model went through since its last full training, the latest first."""
+        rounds = {summary.round: summary for summary in self.rounds}
+        chain: list[RoundSummary] = []
+        number = self.current.round if self.current else 0
+        while number in rounds and rounds[number].strategy != "full":
+            chain.append(rounds[number])
+            number = rounds[number].parent
+        return tuple(chain)
+
+    @property
+    def drift_sum(self) -> float:
+        """Drift that added up over those rounds; a delivery brings at most 1."""
+        return sum(item.measured.drift_share for item in self.since_full if item.measured is not None)
 
 
 def advance(lineage: Lineage, plan: RoundPlan, summary: RoundSummary, train_images: dict[str, int]) -> Lineage:

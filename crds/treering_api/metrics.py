@@ -91,6 +91,10 @@ _TRAINER_METRICS: tuple[Metric, ...] = (
     _trainer("findings", "gauge", "", "What verification found in the data, by severity.", "severity"),
     _trainer("map50_ratio", "gauge", "ratio", "mAP50, 0 to 1: before on old classes, after on all.", "when"),
     _trainer("forgetting_ratio", "gauge", "ratio", "mAP50 lost on old classes, -1 to 1; negative is a gain."),
+    _trainer(
+        "drift_ratio", "gauge", "ratio", "How well new images are told from old ones (AUC), .5 to 1; absent if unknown."
+    ),
+    _trainer("warnings", "gauge", "", "What the analysis of the delivery warns of; absent before it."),
     _trainer("gpu_seconds_total", "counter", "seconds", "Time of GPUs that this attempt held."),
 )
 
@@ -125,6 +129,8 @@ _OPERATOR_METRICS: tuple[Metric, ...] = (
         "ratio",
         "mAP50 that the line's model lost on old classes in its round, -1 to 1; negative is a gain.",
     ),
+    _line("drift_ratio", "gauge", "ratio", "AUC of new images against old ones in the last finished round, .5 to 1."),
+    _line("warnings", "gauge", "", "What the analysis of the last finished round's delivery warned of."),
     _line("round_duration_seconds", "gauge", "seconds", "How long the last finished round took."),
     _line("gpu_seconds_total", "counter", "seconds", "Time of GPUs that all rounds of the line held."),
     _line(

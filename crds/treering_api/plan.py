@@ -15,7 +15,7 @@ from pydantic import Field
 
 from treering_api.deliveries import Increment
 from treering_api.errors import BadSpecError
-from treering_api.fields import Block, Sentence
+from treering_api.fields import Block, Bool, Sentence
 from treering_api.lineage import Lineage, ModelRef
 from treering_api.spec import Spec
 
@@ -72,6 +72,7 @@ class RoundPlan(Block):
     known_classes: tuple[str, ...] = Field(description="Classes of the model to start from, in head order.")
     strategy: Literal["auto", "incremental", "full"] = Field(description="The strategy asked for.")
     reason: Sentence = Field(description="Why there is a round, in words.")
+    scheduled: Bool = Field(default=False, description="Whether spec.retrain is why the strategy is full.")
     stages: tuple[Stage, ...] = Field(default=STAGES, description="What is done, in order.")
     retry: str | None = Field(default=None, description="The retry annotation when the plan was made.")
     spec: Spec = Field(description="The spec when the plan was made.")
@@ -214,6 +215,7 @@ def _plan(
     history = tuple(item.increment for item in lineage.settled if item.outcome == "learned")
     current = lineage.current
     forced = bool(lineage.retrain_full) and increments[0].name in lineage.retrain_full
+    why_now = "" if forced or spec.strategy == "full" else _retraining_due(spec, lineage)
     return RoundPlan(
         line=line_name,
         round=lineage.round + 1,
@@ -221,8 +223,9 @@ def _plan(
         history=history,
         base=current or spec.model.base,
         known_classes=current.classes if current else (),
-        strategy="full" if forced else spec.strategy,
-        reason=_reason(increments[0], lineage, forced),
+        strategy="full" if forced or why_now else spec.strategy,
+        reason=_reason(increments[0], lineage, forced) + (f"; all is learned anew: {why_now}" if why_now else ""),
+        scheduled=bool(why_now),
         retry=retry,
         spec=spec,
     )
@@ -236,6 +239,23 @@ def _reason(increment: Increment, lineage: Lineage, forced: bool) -> str:
     if lineage.current is None:
         return f"first round of the line: increment {increment.name!r}"
     return f"increment {increment.name!r} is new since round {lineage.current.round}"
+
+
+def _retraining_due(spec: Spec, lineage: Lineage) -> str:
+    """Why `spec.retrain` asks for full retraining now; empty where it does not.
+
+    A lineage from a mirror has no rounds: there the pod, which reads the store's, says so.
+    """
+    retrain = spec.retrain
+    if retrain is None or lineage.current is None:
+        return ""
+    rounds, drift = len(lineage.since_full), lineage.drift_sum
+    if retrain.every_rounds is not None and rounds >= retrain.every_rounds:
+        return f"{rounds} rounds since the last full training (spec.retrain.everyRounds is {retrain.every_rounds})"
+    if retrain.drift_sum is not None and drift >= retrain.drift_sum:
+        limit = f"spec.retrain.driftSum is {retrain.drift_sum:g}"
+        return f"drift added up to {drift:.2f} since the last full training ({limit})"
+    return ""
 
 
 def _learning_digest(spec: Spec, increments: tuple[Increment, ...]) -> str:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from treering_api.exit_codes import ExitCode
 from treering_api.fields import Block
+from treering_api.measured import MeasuredDelivery
 from treering_api.message import fit
 from treering_api.mirror import Mirror
 from treering_api.status import StoreStatus
@@ -41,6 +42,7 @@ class RoundResult(Block):
     map50_before: float | None = Field(default=None, description="mAP50 of the model before, on old classes.")
     forgetting: float | None = Field(default=None, description="mAP50 lost on old classes.")
     gain: float | None = Field(default=None, description="mAP50 on new classes.")
+    measured: MeasuredDelivery | None = Field(default=None, description="The delivery against what was learned before.")
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time, in seconds.")
     uri: str = Field(default="", description="Folder of the round in the store.")
     digest: str = Field(default="", description="SHA-256 of the published manifest.")
@@ -73,10 +75,18 @@ class RoundResult(Block):
         texts = {"message": self.message, "strategy_reason": self.strategy_reason, "where": self.where, "uri": self.uri}
         sizes = {name: sum(len(item.encode()) + 3 for item in items) for name, items in lists.items()}
         sizes |= {name: len(text.encode()) for name, text in texts.items()}
+        sizes["measured"] = self._measured_bytes()
         longest = max(sizes, key=lambda name: sizes[name])
         if sizes[longest] <= _SHORTEST_BYTES:
             return self.model_copy(update={"mirror": None if self.mirror is None else self.mirror.shorter()})
+        if longest == "measured":
+            return self.model_copy(update={"measured": self.measured.shorter() if self.measured else None})
         if longest in lists:
             return self.model_copy(update={longest: lists[longest][: len(lists[longest]) // 2]})
         text = texts[longest].removesuffix(_ELLIPSIS)
         return self.model_copy(update={longest: text[: len(text) // 2] + _ELLIPSIS})
+
+    def _measured_bytes(self) -> int:
+        """Of what `MeasuredDelivery.shorter` can leave out."""
+        told = (*self.measured.warnings, *self.measured.would_change) if self.measured else ()
+        return sum(len(text.encode()) + 3 for text in told)

@@ -33,6 +33,7 @@ from treering_api.policies import (
     UnfreezeStage,
     WeightMerge,
 )
+from treering_api.retrain import Retrain
 from treering_api.rules import Apart, Count, Filled, Given, Rule
 from treering_api.training import Export, Training
 
@@ -59,6 +60,7 @@ __all__ = [
     "PseudoLabels",
     "Replay",
     "Resources",
+    "Retrain",
     "Spec",
     "StoreSpec",
     "Teacher",
@@ -103,6 +105,9 @@ class Spec(Block):
         default="auto",
         description="incremental: learn the new on top of the old; full: joint training over all increments; "
         "auto: decided from what was measured, with the reason in the status.",
+    )
+    retrain: Retrain | None = Field(
+        default=None, description="Learn everything anew now and then. Absent: only when strategy says so."
     )
     policies: Policies = Field(default_factory=Policies, description="Ways to learn and to remember.")
     training: Training = Field(default_factory=Training, description="How one round trains.")

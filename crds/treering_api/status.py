@@ -21,6 +21,7 @@ from treering_api.fields import (
     Sentence,
     Timestamp,
 )
+from treering_api.measured import MeasuredDelivery
 from treering_api.mirror import Mirror
 
 State = Literal[
@@ -92,6 +93,9 @@ class RoundStatus(StatusBlock):
     map50_before: Score | None = Field(default=None, description="mAP50 of the model before, on old classes, 0 to 1.")
     forgetting: Score | None = Field(default=None, description="mAP50 lost on old classes; negative is a gain.")
     gain: Score | None = Field(default=None, description="mAP50 on new classes, 0 to 1.")
+    measured: MeasuredDelivery | None = Field(
+        default=None, description="What was measured before training. Absent: nothing could be."
+    )
     gpu_seconds: Annotated[Float, Field(ge=0)] = Field(default=0.0, description="GPU time, in seconds.")
     start_time: Timestamp | None = Field(default=None, description="Start, RFC 3339.")
     completion_time: Timestamp | None = Field(default=None, description="End, RFC 3339.")
@@ -186,6 +190,9 @@ class Status(StatusBlock):
     map50_before: Score | None = Field(default=None, description="mAP50 before the last round, on old classes, 0 to 1.")
     forgetting: Score | None = Field(default=None, description="mAP50 that the last round lost on old classes.")
     gain: Score | None = Field(default=None, description="mAP50 of the last round's new classes.")
+    measured: MeasuredDelivery | None = Field(
+        default=None, description="The last round's delivery against what was learned before it. Absent: not measured."
+    )
     gpu_seconds: Annotated[Float, Field(ge=0)] = Field(default=0.0, description="GPU time of all rounds, in seconds.")
     gpu_hours: Annotated[str, Field(max_length=16)] = Field(default="", description="The same in hours, for people.")
     model: ModelStatus | None = Field(default=None, description="The line's current model.")

@@ -127,6 +127,9 @@ def _of_line(line: Line) -> Iterator[tuple[str, tuple[str, ...], float | None]]:
     yield "map50_ratio", ("after",), status.get("map50")
     yield "map50_ratio", ("before",), _round_of_model(status).get("map50Before")
     yield "forgetting_ratio", (), _round_of_model(status).get("forgetting")
+    measured = status.get("measured") or {}
+    yield "drift_ratio", (), measured.get("drift")
+    yield "warnings", (), measured.get("warningCount", 0) if measured else None
     yield "round_duration_seconds", (), _last_duration_s(status)
     yield "gpu_seconds_total", (), status.get("gpuSeconds", 0.0)
     yield "last_success_timestamp_seconds", (), _last_success(status)

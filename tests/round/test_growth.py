@@ -37,7 +37,15 @@ def test_two_increments_in_one_run__each_on_top_of_the_last(line: TestLine, deli
     assert second.model is not None
     assert second.model.classes == ("ring", "bark", "leaf")  # the hold-out lists them in another order
     published = {path.name for path in (line.store / "rounds/0002/attempt-1").iterdir()} - {".treering-lock"}
-    about = {"manifest.json", "record.json", "report.html", "memory.json", "val.json", "learned.json"}
+    about = {
+        "manifest.json",
+        "record.json",
+        "report.html",
+        "memory.json",
+        "val.json",
+        "learned.json",
+        "statistics.json",
+    }
     assert published == about | {"model.safetensors", "model.json", "model.pt"}
     assert line.run().out.splitlines() == ["oak: up to date: 2 increments learned"]
 

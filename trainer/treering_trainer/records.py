@@ -10,6 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from treering_api import Policies
+from treering_api.strategy import Decision
+from treering_trainer.measures import Analysis
+
 NOT_MEASURED = "NotMeasured"
 """Code of the finding that names classes which no evaluation set shows."""
 
@@ -73,6 +77,9 @@ class AnalyseRecord(Record):
     new_classes: tuple[str, ...] = Field(description="classes the line did not know before this round")
     new_images: int
     history_images: int = Field(description="train images of every increment learned so far")
+    analysis: Analysis | None = Field(default=None, description="what was measured; none in rounds of older versions")
+    decision: Decision | None = Field(default=None, description="what auto chose and why; none where the spec chose")
+    policies: Policies | None = Field(default=None, description="in effect, every field; none in older rounds")
     duration_s: float
 
 

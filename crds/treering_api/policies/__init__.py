@@ -5,7 +5,8 @@ One module per policy. `BLOCKS` is the list of all of them; the trainer's regist
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
@@ -115,6 +116,14 @@ class Policies(Block):
     def trains(self) -> bool:
         """Whether incremental rounds train weights; not where BatchNorm's statistics are to adapt alone."""
         return self.batch_norm is None or not (self.batch_norm.enabled and self.batch_norm.alone)
+
+    def with_chosen(self, chosen: Mapping[str, Mapping[str, Any]]) -> Self:
+        """A new object with blocks that `strategy: auto` chose, by field; blocks that stand win, `none` takes none."""
+        if self.preset == "none":
+            return self
+        free = {name: block for name, block in chosen.items() if getattr(self, name) is None}
+        added = Policies.model_validate(free)
+        return self.model_copy(update={name: getattr(added, name) for name in free})
 
     def active(self) -> tuple[str, ...]:
         """Names (as in YAML) of the blocks that act after `resolve()`, in the order of `BLOCKS`."""

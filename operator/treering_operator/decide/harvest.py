@@ -217,6 +217,7 @@ def _last_round(status: Status, entry: RoundStatus, result: RoundResult | None) 
         "map50_before": entry.map50_before,
         "forgetting": entry.forgetting,
         "gain": entry.gain,
+        "measured": entry.measured,
         "store": result.store or status.store,
     }
 
@@ -246,6 +247,7 @@ def _entry(ending: Ending, result: RoundResult | None, gpu_seconds: float) -> Ro
         "map50_before": _score(told.map50_before),
         "forgetting": _score(told.forgetting),
         "gain": _score(told.gain),
+        "measured": told.measured,
         "gpu_seconds": round(gpu_seconds, 3),
         "start_time": _time(told.started) or moment(job.started or job.created),
         "completion_time": _time(told.finished) or moment(ending.finished),

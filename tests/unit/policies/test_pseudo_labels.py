@@ -13,7 +13,7 @@ import torch
 from treering_api import PseudoLabels
 from treering_trainer.dataset import Sample
 from treering_trainer.memory import Memory, MemoryItem
-from treering_trainer.policies.interface import Situation, TrainingData
+from treering_trainer.policies.interface import Glance, Situation, TrainingData
 from treering_trainer.policies.pseudo_labels import (
     PseudoLabelsPolicy,
     add_boxes,
@@ -39,6 +39,9 @@ class Scripted:
 
     def embed(self, samples: Sequence[Sample]) -> np.ndarray:
         raise AssertionError("labelling needs no embeddings")
+
+    def glance(self, *_: object, **__: object) -> Glance:
+        raise AssertionError("labelling needs no glance")
 
     @property
     def network(self) -> torch.nn.Module:

@@ -13,7 +13,7 @@ import torch
 from treering_api import Replay
 from treering_trainer.dataset import Sample
 from treering_trainer.memory import Memory, MemoryItem
-from treering_trainer.policies.interface import Keepsakes, Situation, TrainingData
+from treering_trainer.policies.interface import Glance, Keepsakes, Situation, TrainingData
 from treering_trainer.policies.replay import ReplayPolicy, difficulty, fit_bytes, memory_size, mix_memory
 
 NAMES = ("a", "b", "c")
@@ -111,6 +111,9 @@ class Student:
     def embed(self, samples: Sequence[Sample]) -> np.ndarray:
         self.asked += 1
         return np.eye(len(samples))
+
+    def glance(self, *_: object, **__: object) -> Glance:
+        raise AssertionError("choosing needs no glance")
 
     @property
     def network(self) -> torch.nn.Module:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from treering_api.exit_codes import ExitCode
+from treering_api.measured import MeasuredDelivery
 from treering_api.message import MAX_SIZE_BYTES
 from treering_api.result import RoundResult
 
@@ -36,3 +37,16 @@ def test_to_message__cut_text_says_so() -> None:
 def test_from_message__foreign_text() -> None:
     with pytest.raises(ValueError, match="JSON"):
         RoundResult.from_message("OOMKilled")
+
+
+def test_message__what_was_measured_is_cut_before_the_mirror_and_numbers_stay() -> None:
+    measured = MeasuredDelivery(
+        drift=0.93, drift_p=0.002, warnings=("ü" * 200,) * 5, warning_count=9, would_change=("x" * 200,) * 3
+    )
+    names = tuple(f"class number {number}" for number in range(400))
+    result = RoundResult(exit_code=ExitCode.SUCCESS, line="cards", round=3, attempt=1, classes=names, measured=measured)
+    message = result.to_message()
+    assert len(message.encode()) <= 4096
+    seen = RoundResult.from_message(message).measured
+    assert seen is not None
+    assert (seen.drift, seen.drift_p, seen.warning_count) == (0.93, 0.002, 9)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from treering_api import Rollback, RoundPlan, RoundSummary, Waiting, notices
+from treering_api import Lineage, Rollback, RoundPlan, RoundSummary, Waiting, notices
+from treering_api.strategy import decide, known_measures
 from treering_trainer.cli.drawing import drawn
 from treering_trainer.cli.options import AsJson, CertificateAuthority, SpecFile, Workdir
 from treering_trainer.cli.tables import (
@@ -68,7 +69,8 @@ def plan(spec: SpecFile, certificate_authority: CertificateAuthority = None, as_
     """
     from treering_trainer import api
 
-    step = api.plan(spec, certificate_authority=certificate_authority)
+    found = api.status(spec, certificate_authority=certificate_authority)
+    step, lineage = found.next_step, found.lineage
     if as_json:
         print_json(_step_data(step))
     elif isinstance(step, RoundPlan):
@@ -78,7 +80,7 @@ def plan(spec: SpecFile, certificate_authority: CertificateAuthority = None, as_
             "learns": ", ".join(f"{item.name} ({item.uri})" for item in step.increments),
             "on top of": ", ".join(item.name for item in step.history),
             "starts": f"from {base}" if isinstance(base, str) else f"from the model of round {base.round} ({base.uri})",
-            "strategy": step.strategy,
+            "strategy": _strategy_words(step, lineage),
             "policies": ", ".join(step.spec.policies.resolve().active()) or "none",
             "stages": " → ".join(step.stages),
         }
@@ -128,6 +130,16 @@ def history(spec: SpecFile, certificate_authority: CertificateAuthority = None, 
     else:
         print_text("no round has finished yet")
     return 0
+
+
+def _strategy_words(step: RoundPlan, lineage: Lineage) -> str:
+    """What auto would choose by what is known before any data is seen, and what it still has to measure."""
+    if step.strategy != "auto":
+        return step.strategy
+    decision = decide(known_measures(lineage))
+    if not lineage.current:
+        return f"auto: {decision.answer('strategy')}, {decision.reason('strategy')}"
+    return f"auto, decided when the delivery was measured: {', '.join(decision.open)}"
 
 
 def _show_inspection(report: Inspection, remarks: tuple[str, ...], as_json: bool) -> None:

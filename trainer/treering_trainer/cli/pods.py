@@ -138,6 +138,7 @@ def summarise(plan: RoundPlan, summary: RoundSummary) -> RoundResult:
         map50_before=summary.map50_before,
         forgetting=summary.forgetting,
         gain=summary.gain,
+        measured=summary.measured,
         gpu_seconds=summary.gpu_seconds,
         uri=summary.uri,
         digest=model.digest if model else "",

@@ -37,6 +37,33 @@ if TYPE_CHECKING:
 Boxes = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Glance:
+    """All that one look of a model at samples gives.
+
+    Args:
+        images: (samples, features) one descriptor per image, as `Detector.embed` gives it.
+        boxes: (true boxes, features) one descriptor per true box, sample after sample in the order of their boxes.
+        found: per sample what the model detects, as `Detector.detect` gives it.
+    """
+
+    images: Boxes
+    boxes: Boxes
+    found: tuple[Boxes, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Glance]) -> Glance:
+        """Several looks of one model, one after the other."""
+        seen = [part for part in parts if len(part.images)]
+        if not seen:
+            return cls(np.zeros((0, 0)), np.zeros((0, 0)), ())
+        return cls(
+            images=np.concatenate([part.images for part in seen]),
+            boxes=np.concatenate([part.boxes for part in seen]),
+            found=tuple(rows for part in seen for rows in part.found),
+        )
+
+
 class Detector(Protocol):
     """What a policy may ask of a model: the facade around ultralytics implements it."""
 
@@ -51,6 +78,9 @@ class Detector(Protocol):
 
     def embed(self, samples: Sequence[Sample]) -> Boxes:
         """(samples, features): one global descriptor per image, from the end of the backbone."""
+
+    def glance(self, samples: Sequence[Sample], *, confidence: float, overlap: float) -> Glance:
+        """Descriptors of images and true boxes, and detections, from one pass."""
 
     @property
     def network(self) -> nn.Module:

@@ -5,7 +5,7 @@ A new policy: a module with a `Policy`, a block in `treering_api`, one line here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from treering_api import BadSpecError, Policies
@@ -45,6 +45,22 @@ def active_policies(settings: Policies, situation: Situation) -> tuple[Policy, .
     resolved = settings.resolve()
     blocks = [(getattr(resolved, field), build) for field, build in POLICIES]
     return order([build(block, situation) for block, build in blocks if block is not None and block.enabled])
+
+
+def actable(settings: Policies, chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Those of the chosen blocks, by field, that this release can act on and that meet no conflict with what stands."""
+    built = dict(POLICIES)
+    standing = [name for name, _ in POLICIES if (block := getattr(settings, name)) is not None and block.enabled]
+    kept: dict[str, Mapping[str, Any]] = {}
+    for field, block in chosen.items():
+        others = [built[name] for name in (*standing, *kept)]
+        if field in built and not any(_clash(built[field], other) for other in others):
+            kept[field] = block
+    return kept
+
+
+def _clash(left: Any, right: Any) -> bool:
+    return right.name in left.conflicts or left.name in right.conflicts
 
 
 def order(policies: Sequence[Policy]) -> tuple[Policy, ...]:

@@ -16,7 +16,17 @@ from markupsafe import Markup
 
 from treering_api.lineage import RoundSummary
 from treering_trainer.records import RoundRecord
-from treering_trainer.report import account, comparison, curves, drawing, history, pictures, verdict, wording
+from treering_trainer.report import (
+    account,
+    comparison,
+    curves,
+    drawing,
+    history,
+    incoming,
+    pictures,
+    verdict,
+    wording,
+)
 
 _TO_LINE = "../../../"  # from a round's page to the folder of the line's page
 _ROUNDS_SHOWN = 12
@@ -29,6 +39,7 @@ _FILTERS = (
     wording.points,
     wording.score,
     wording.short,
+    wording.sigmas,
     wording.size,
     wording.trend,
 )
@@ -43,8 +54,9 @@ def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary], with_p
         with_pictures: without, no picture is looked at; what was missed in it is still named.
 
     Returns:
-        The page, at most about a megabyte: 12 pictures of 320 px and 50 findings per code. It expects to lie at
-        `page_name(record.round, record.attempt)` under the line's page; only its links to other rounds depend on that.
+        The page, at most about a megabyte: 12 pictures of 320 px, 120 of 72 px and 50 findings per code. It expects to
+        lie at `page_name(record.round, record.attempt)` under the line's page; only its links to other rounds depend
+        on that.
     """
     judged = verdict.judge(record)
     worst = pictures.worst_pictures(record, with_pixels=with_pictures)
@@ -64,6 +76,7 @@ def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary], with_p
         findings=account.finding_groups(record),
         stages=account.stage_times(record),
         charts=curves.training_charts(record),
+        incoming=_incoming(record),
         pictures=worst,
         with_pictures=with_pictures,
         pictured={key for picture in worst for key in picture.keys},
@@ -98,6 +111,12 @@ def render_line(name: str, rounds: Sequence[RoundSummary], records: Sequence[Rou
         charts=curves.line_charts(rounds),
         rings=history.rings(rounds),
     )
+
+
+def _incoming(record: RoundRecord) -> incoming.Incoming | None:
+    """None in rounds of versions that measured nothing."""
+    found = record.analyse.analysis
+    return None if found is None else incoming.incoming(found, record.analyse.old_classes)
 
 
 def _page(template: str, **values: object) -> str:

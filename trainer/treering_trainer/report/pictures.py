@@ -100,6 +100,18 @@ def _picture(record: RoundRecord, set_index: int, score: ImageScore, *, with_pix
     )
 
 
+def thumbnail_uri(path: Path, side_px: int) -> str | None:
+    """A picture as a JPEG of at most `side_px` a side, inside a URI; None where it can't be read."""
+    try:
+        with Image.open(path) as file:
+            file.draft("RGB", (side_px, side_px))  # only JPEG can: the map has many pictures
+            shown = ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    shown.thumbnail((side_px, side_px))
+    return _data_uri(shown)
+
+
 def _thumbnail(path: Path, reading: Reading) -> Image.Image | None:
     try:
         with Image.open(path) as file:

@@ -38,6 +38,11 @@ def unsigned_points(change: float) -> str:
     return f"{text} point" if text == "1.0" else f"{text} points"
 
 
+def sigmas(shift: float) -> str:
+    """A shift in standard deviations with its sign, in the form of points: `+1.2`, `±0.0`."""
+    return points(shift / 100)
+
+
 def trend(change: float | None) -> str:
     """The kind of a change, for colours: `better`, `worse`, `same` (less than 0.05 points), `unknown`."""
     text = points(change)

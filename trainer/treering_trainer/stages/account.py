@@ -17,6 +17,7 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.stages.fetch import base_path
+from treering_trainer.stages.prepare import effective_policies
 from treering_trainer.stages.train import settle, used_precision
 from treering_trainer.stages.weights import teacher_stamps
 from treering_trainer.stages.workbench import Workbench
@@ -56,7 +57,7 @@ def versions() -> dict[str, str]:
 def settings(bench: Workbench) -> dict[str, str]:
     """What it takes to repeat the round: what "auto" became, the weights it started from, the policies in full."""
     used, train, plan = settle(bench), bench.record(TrainRecord), bench.plan
-    policies = plan.spec.policies.resolve()
+    policies = effective_policies(bench)
     return {
         "seed": str(used.seed),
         "epochs": str(used.epochs),

@@ -6,22 +6,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from treering_api import BadDataError
 from treering_trainer.dataset import DataSet, cross_check, enforce
-from treering_trainer.policies.replay import memory_size
 from treering_trainer.records import AnalyseRecord
+from treering_trainer.stages.choice import choose
 from treering_trainer.stages.classes import boxed_classes, class_union
 from treering_trainer.stages.fetch import Source, current_folder, fetch_for_full, increment_sources, read_learned
+from treering_trainer.stages.measuring import measure
 from treering_trainer.stages.shelf import load_datasets, save_datasets
 from treering_trainer.stages.verify import read_source, remembered_datasets, verified_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import NoStoreError
-
-Strategy = Literal["incremental", "full"]
-FULL_COST = 1.25
-"""Auto retrains fully as long as that shows at most this many times the images of an incremental round."""
 
 
 def analyse(bench: Workbench) -> AnalyseRecord:
@@ -31,14 +27,14 @@ def analyse(bench: Workbench) -> AnalyseRecord:
     increments = [dataset for dataset in datasets if dataset.kind == "increment"]
     old = bench.plan.known_classes
     new = tuple(name for name in class_union(old, datasets) if name not in old)
-    new_images = sum(len(dataset.train) for dataset in increments)
-    history_images = sum(bench.lineage.train_images.values())
-    strategy, reason = choose_strategy(bench, new_images, history_images, new)
+    analysis = measure(bench, datasets)
+    choice = choose(bench, increments, new, analysis)
+    strategy, reason = choice.strategy, choice.reason
     if strategy == "full" and bench.plan.history:
         try:
             _add_history(bench, datasets)
         except (NoStoreError, BadDataError) as error:
-            if bench.plan.strategy != "auto":
+            if bench.plan.strategy != "auto" and not bench.plan.scheduled:
                 raise
             strategy, reason = "incremental", f"{reason}, but what was learned can't be had again: {error}"[:1024]
     return AnalyseRecord(
@@ -46,33 +42,13 @@ def analyse(bench: Workbench) -> AnalyseRecord:
         reason=reason,
         old_classes=old,
         new_classes=new,
-        new_images=new_images,
-        history_images=history_images,
+        new_images=sum(len(dataset.train) for dataset in increments),
+        history_images=sum(bench.lineage.train_images.values()),
+        analysis=analysis,
+        decision=choice.decision,
+        policies=choice.policies,
         duration_s=time.monotonic() - start_s,
     )
-
-
-def choose_strategy(
-    bench: Workbench, new_images: int, history_images: int, new_classes: tuple[str, ...]
-) -> tuple[Strategy, str]:
-    """The strategy and why, in words."""
-    plan = bench.plan
-    if isinstance(plan.base, str):
-        return "full", "the line has no model yet: its first round trains from the base weights"
-    if plan.strategy != "auto":
-        forced = plan.spec.strategy != plan.strategy
-        return plan.strategy, plan.reason if forced else f"spec.strategy is {plan.strategy}"
-    if not bench.learns:
-        return "incremental", "spec.policies.batchNorm.alone: nothing is trained, the statistics alone adapt"
-    replay = plan.spec.policies.resolve().replay
-    memory = memory_size(replay, history_images) if replay is not None and replay.enabled else 0
-    cost = (history_images + new_images) / max(new_images + memory, 1)
-    brings = f"{new_images} new images" + (f" with new classes {', '.join(new_classes)}" if new_classes else "")
-    if cost <= FULL_COST:
-        beside = f"{brings} beside {history_images} old ones"
-        return "full", f"{beside}: retraining on all costs only {cost:.2f} times as much"
-    everything = history_images + new_images
-    return "incremental", f"{brings}; retraining on all {everything} would cost {cost:.1f} times as much"
 
 
 def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:

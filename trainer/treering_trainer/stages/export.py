@@ -26,6 +26,7 @@ from treering_trainer.stages.classes import labelled_classes
 from treering_trainer.stages.fetch import (
     LEARNED,
     MEMORY,
+    STATISTICS,
     VAL,
     current_folder,
     keeps_pictures,
@@ -36,6 +37,7 @@ from treering_trainer.stages.keeping import read_kept, read_optimizer, save_kept
 from treering_trainer.stages.models import candidate_detector, candidate_folder
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.shelf import load_datasets, load_training
+from treering_trainer.stages.statistics import statistics
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import describe_file, write_atomic
@@ -61,6 +63,7 @@ def export(bench: Workbench) -> ExportRecord:
         write_atomic(folder / MEMORY, memory.model_dump_json().encode())
         write_atomic(folder / VAL, _val_bank(bench).model_dump_json().encode())
         write_atomic(folder / LEARNED, _learned(bench).model_dump_json().encode())
+        write_atomic(folder / STATISTICS, statistics(bench, detector).model_dump_json().encode())
         save_kept(folder, read_kept(candidate_folder(bench)))
         save_optimizer(folder, read_optimizer(candidate_folder(bench)))
         differences = _export_model(bench, detector, folder)

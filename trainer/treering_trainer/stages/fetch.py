@@ -41,9 +41,10 @@ from treering_trainer.store import (
 MEMORY = "memory.json"
 VAL = "val.json"
 LEARNED = "learned.json"
+STATISTICS = "statistics.json"
 _STAMPS, _HISTORY_STAMPS = "fetched.json", "history-fetched.json"
-MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED, KEPT, OPTIMIZER)
-_OPTIONAL = (LEARNED, KEPT, OPTIMIZER)  # older rounds have no list of what was learned; not every round keeps something
+MODEL_FILES = ("model.safetensors", "model.json", MEMORY, VAL, LEARNED, STATISTICS, KEPT, OPTIMIZER)
+_OPTIONAL = (LEARNED, STATISTICS, KEPT, OPTIMIZER)  # older rounds lack the first two; not every round keeps something
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from treering_api import Policies
 from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.memory import Memory, Remembered
 from treering_trainer.policies.interface import Policy, Situation, TrainingData
@@ -58,9 +59,13 @@ def round_policies(bench: Workbench, names: tuple[str, ...], *, trained: bool = 
         trained: whether training is over, and further teachers are not needed any more.
     """
     found = situation(bench, names)
-    return active_policies(
-        bench.plan.spec.policies, found if trained else replace(found, teachers=teacher_detectors(bench))
-    )
+    found = found if trained else replace(found, teachers=teacher_detectors(bench))
+    return active_policies(effective_policies(bench), found)
+
+
+def effective_policies(bench: Workbench) -> Policies:
+    """The user's blocks, then what auto chose, then the preset's."""
+    return bench.record(AnalyseRecord).policies or bench.plan.spec.policies.resolve()
 
 
 def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from treering_api import Lineage, ModelRef, RoundSummary, StoreError, advance
+from treering_api import (
+    WARNING_LENGTH,
+    WARNINGS,
+    Lineage,
+    MeasuredDelivery,
+    ModelRef,
+    RoundSummary,
+    StoreError,
+    advance,
+)
 from treering_trainer.line import MANIFEST, REPORT, Line, folder_name, now
 from treering_trainer.records import (
     AnalyseRecord,
@@ -101,12 +110,28 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
         map50_before=scores.map50_before,
         forgetting=scores.forgetting,
         gain=scores.gain,
+        measured=measured(analysis),
         images=analysis.new_images,
         gpu_seconds=bench.record(TrainRecord).gpu_seconds,
         started=bench.started,
         finished=now(),
         uri=uri,
         model=model if verdict.passed else None,
+    )
+
+
+def measured(analysis: AnalyseRecord) -> MeasuredDelivery:
+    """The few numbers of an analysis that a status has room for."""
+    found, decision = analysis.analysis, analysis.decision
+    drift = found.drift if found else None
+    warnings = found.warnings if found else ()
+    return MeasuredDelivery(
+        drift=round(drift.auc, 4) if drift else None,
+        drift_p=round(drift.p_value, 4) if drift else None,
+        drifted_class=found.drifted_class[:100] if found else "",
+        warnings=tuple(text[:WARNING_LENGTH] for text in warnings[:WARNINGS]),
+        warning_count=len(warnings),
+        would_change=tuple(text[:WARNING_LENGTH] for text in (decision.would_change[:3] if decision else ())),
     )
 
 

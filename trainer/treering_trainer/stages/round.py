@@ -16,6 +16,7 @@ from treering_api import STAGES, ResumableError, RoundSummary, TreeringError
 from treering_trainer.progress import (
     Event,
     Measured,
+    Message,
     RoundFinished,
     RoundStarted,
     StageFinished,
@@ -113,7 +114,7 @@ def _disk_failures_named(bench: Workbench) -> Iterator[None]:
 def _news(record: Record) -> list[Event]:
     """What a record says that no other event does."""
     if isinstance(record, AnalyseRecord):
-        return [StrategyChosen(record.strategy, record.reason)]
+        return [StrategyChosen(record.strategy, record.reason), *_measured(record)]
     if isinstance(record, VerifyRecord):
         severities = [finding.severity for finding in record.findings]
         return [
@@ -123,3 +124,13 @@ def _news(record: Record) -> list[Event]:
     if isinstance(record, TrainRecord):
         return [Measured("treering_round_gpu_seconds_total", record.gpu_seconds)]
     return []
+
+
+def _measured(record: AnalyseRecord) -> list[Event]:
+    found = record.analysis
+    if found is None:
+        return []
+    events: list[Event] = [Measured("treering_round_warnings", float(len(found.warnings)))]
+    if found.drift is not None:
+        events.append(Measured("treering_round_drift_ratio", found.drift.auc))
+    return [*events, *(Message("warning", text) for text in found.warnings)]

@@ -15,7 +15,8 @@ from ultralytics.utils import nms, ops
 
 from treering_trainer.dataset import Sample
 from treering_trainer.policies.freeze import backbone_length, layers_of
-from treering_trainer.policies.interface import Boxes
+from treering_trainer.policies.interface import Boxes, Glance
+from treering_trainer.yolo.glance import Watch, input_corners
 from treering_trainer.yolo.parts import class_names, grid_size
 from treering_trainer.yolo.samples import reading_loader
 from treering_trainer.yolo.views import fuse_views, unmirror
@@ -92,6 +93,34 @@ class YoloDetector:
             return np.zeros((0, 0))
         rows = dict(zip(files, torch.cat(seen).double().cpu().numpy(), strict=True))
         return np.stack([rows[str(sample.image)] for sample in samples])
+
+    def glance(self, samples: Sequence[Sample], *, confidence: float, overlap: float) -> Glance:
+        """Descriptors of images and true boxes, and detections, from one pass.
+
+        Args:
+            confidence: least confidence of a detection, 0..1.
+            overlap: IoU from which two detections of one class are one object.
+        """
+        images_seen: dict[str, Boxes] = {}
+        boxes_seen: dict[str, Boxes] = {}
+        found: dict[str, Boxes] = {}
+        known = {str(sample.image): sample for sample in samples}
+        with torch.inference_mode(), Watch(self.model).watching() as watch:
+            for batch, images in self._batches(samples):
+                views = self._view(images, confidence, overlap)
+                described = watch.images().double().cpu().numpy()
+                for position, file in enumerate(batch["im_file"]):
+                    corners = input_corners(known[file], batch, position)
+                    images_seen[file] = described[position]
+                    boxes_seen[file] = watch.boxes(position, corners, images.shape[-1]).double().cpu().numpy()
+                    found[file] = to_shares(views[position], batch, position, images)
+        files = [str(sample.image) for sample in samples]
+        empty = np.zeros((0, 0))
+        return Glance(
+            images=np.stack([images_seen[file] for file in files]) if files else empty,
+            boxes=np.concatenate([boxes_seen[file] for file in files]) if files else empty,
+            found=tuple(found[file] for file in files),
+        )
 
     def _views(self, images: torch.Tensor, confidence: float, overlap: float, *, mirror: bool) -> list[torch.Tensor]:
         """Per image (n, 6): x1, y1, x2, y2 in input pixels, confidence, class."""
