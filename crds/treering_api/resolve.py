@@ -5,6 +5,7 @@ Called by the trainer once it knows what kind of round it is. The only place wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,6 +18,9 @@ class _Defaults:
     """Defaults of one kind of round.
 
     Args:
+        epochs: passes over the round's images, at least.
+        steps: optimizer steps that it takes to learn them, however few they are.
+        most_epochs: where steps would ask for more, this many passes are enough.
         learning_rate: AdamW's peak for a batch of 16.
         cosine: whether it falls along a cosine.
         patient_share: share of the epochs without a better score after which training stops early; None: never.
@@ -25,17 +29,25 @@ class _Defaults:
 
     epochs: int
     learning_rate: float
+    steps: int = 0
+    most_epochs: int = 10_000
     cosine: bool = False
     patient_share: float | None = None
     overrides: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
-# One optimizer step per batch of 16. Tried on the cards data (yolov8n, 320 px, 3+3 classes; bench/README.md). A tenth
-# is the usual advice for more of the same. From scratch: ultralytics' own 100 epochs.
+# One optimizer step per batch of 16. Measured by bench/retention (its LOG.md has every number). A small delivery needs
+# more passes: what a head learns is bound by steps, not by images. Mosaic is off in incremental rounds: in so few
+# epochs a picture that is cut up four ways is one picture less seen whole. From scratch: ultralytics' own 100 epochs.
+_WHOLE_PICTURES = {"mosaic": 0.0}
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
-_FULL = _Defaults(epochs=20, learning_rate=1e-3)
-_NEW_CLASSES = _Defaults(epochs=14, learning_rate=1e-3, patient_share=0.25)
-_MORE_OF_THE_SAME = _Defaults(epochs=10, learning_rate=1e-4, patient_share=0.25)
+_FULL = _Defaults(epochs=20, learning_rate=1e-3, steps=400, most_epochs=40)
+_NEW_CLASSES = _Defaults(
+    epochs=9, learning_rate=1e-3, steps=115, most_epochs=20, patient_share=0.25, overrides=_WHOLE_PICTURES
+)
+_MORE_OF_THE_SAME = _Defaults(
+    epochs=9, learning_rate=5e-4, steps=70, most_epochs=13, patient_share=0.25, overrides=_WHOLE_PICTURES
+)
 # Early stopping also means that the best epoch is kept, not the last. On a val set of a few images, mAP goes up and
 # down by points from epoch to epoch, by chance: then it would pick the luckiest epoch. A full round starts far from
 # where it ends and is what is fallen back on: it is never cut short unless the user says so.
@@ -72,6 +84,7 @@ def resolve_training(
     strategy: Literal["incremental", "full"],
     new_classes: bool,
     from_scratch: bool,
+    images: int,
     val_images: int = 0,
     gpu: bool = False,
     cpus: int = 2,
@@ -83,6 +96,7 @@ def resolve_training(
         strategy: how this round learns; a line's first round counts as full.
         new_classes: whether the round brings classes that the line does not know.
         from_scratch: whether the round starts from an architecture without weights.
+        images: that an epoch shows, new and remembered ones, at least 1.
         val_images: images of the increments' val sets, on which early stopping would look.
         gpu: whether the round runs on a GPU; decides the precision.
         cpus: processors that may be used, at least 1; decides the loader's workers.
@@ -91,7 +105,7 @@ def resolve_training(
     optimizer: Literal["AdamW", "Adam", "SGD"] = "AdamW" if training.optimizer == "auto" else training.optimizer
     precision: Literal["fp32", "fp16", "bf16"] = "fp16" if gpu else "fp32"
     scaled = defaults.learning_rate * _OPTIMIZER_FACTOR[optimizer] * training.batch / _REFERENCE_BATCH
-    epochs = defaults.epochs if training.epochs == "auto" else training.epochs
+    epochs = _epochs(defaults, images, training.batch) if training.epochs == "auto" else training.epochs
     return ResolvedTraining(
         epochs=epochs,
         batch=training.batch,
@@ -107,6 +121,11 @@ def resolve_training(
         workers=min(cpus, _MOST_WORKERS) if training.workers == "auto" else training.workers,
         overrides={**defaults.overrides, **training.overrides},
     )
+
+
+def _epochs(defaults: _Defaults, images: int, batch: int) -> int:
+    enough = math.ceil(defaults.steps / math.ceil(images / batch))
+    return max(defaults.epochs, min(enough, defaults.most_epochs))
 
 
 def _patience(defaults: _Defaults, epochs: int, val_images: int) -> int:

@@ -20,5 +20,5 @@ class LinearProbe(Block):
         default=300, description="Steps of the fit, on what the network says of those images; 1 to 100000."
     )
     rounds: Literal["incremental", "all"] = Field(
-        default="incremental", description="Only in incremental rounds, or in full trainings, too."
+        default="all", description="Only in incremental rounds, or in full trainings, too."
     )

@@ -14,15 +14,15 @@ from treering_api.spec import Policies, Replay, Training
     [
         pytest.param("full", True, True, 100, 1e-3, id="from-scratch"),
         pytest.param("full", True, False, 20, 1e-3, id="full"),
-        pytest.param("incremental", True, False, 14, 1e-3, id="new-classes"),
-        pytest.param("incremental", False, False, 10, 1e-4, id="more-of-the-same"),
+        pytest.param("incremental", True, False, 9, 1e-3, id="new-classes"),
+        pytest.param("incremental", False, False, 9, 5e-4, id="more-of-the-same"),
     ],
 )
 def test_resolve_training__defaults(
     strategy: str, new_classes: bool, from_scratch: bool, epochs: int, learning_rate: float
 ) -> None:
     resolved = resolve_training(
-        Training(), strategy=strategy, new_classes=new_classes, from_scratch=from_scratch  # type: ignore[arg-type]
+        Training(), strategy=strategy, new_classes=new_classes, from_scratch=from_scratch, images=1000  # type: ignore[arg-type]
     )  # fmt: skip
     assert (resolved.epochs, resolved.learning_rate, resolved.optimizer) == (epochs, learning_rate, "AdamW")
     assert "auto" not in dataclasses.asdict(resolved).values()
@@ -38,12 +38,12 @@ def test_resolve_training__defaults(
     ],
 )
 def test_resolve_training__learning_rate(training: Training, learning_rate: float) -> None:
-    resolved = resolve_training(training, strategy="full", new_classes=True, from_scratch=False)
+    resolved = resolve_training(training, strategy="full", new_classes=True, from_scratch=False, images=1000)
     assert resolved.learning_rate == pytest.approx(learning_rate)
 
 
 def test_resolve_training__warm_up_is_never_longer_than_the_training() -> None:
-    resolved = resolve_training(Training(epochs=1), strategy="full", new_classes=True, from_scratch=False)
+    resolved = resolve_training(Training(epochs=1), strategy="full", new_classes=True, from_scratch=False, images=1000)
     assert (resolved.epochs, resolved.warmup_epochs) == (1, 1.0)
 
 
@@ -63,7 +63,7 @@ def test_resolve_training__patience(
 ) -> None:
     training = Training.model_validate({"patience": patience, "epochs": epochs})
     resolved = resolve_training(
-        training, strategy=strategy, new_classes=True, from_scratch=False, val_images=val_images  # type: ignore[arg-type]
+        training, strategy=strategy, new_classes=True, from_scratch=False, images=1000, val_images=val_images  # type: ignore[arg-type]
     )  # fmt: skip
     assert resolved.patience == expected
 
@@ -71,24 +71,41 @@ def test_resolve_training__patience(
 def test_resolve_training__defaults_of_a_kind_of_round_and_the_user_s_word(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = dataclasses.replace(resolve._FULL, cosine=True, overrides={"mosaic": 0.5, "close_mosaic": 3})
     monkeypatch.setattr(resolve, "_FULL", defaults)
-    by_kind = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False)
+    by_kind = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False, images=1000)
     assert (by_kind.cosine, by_kind.overrides) == (True, {"mosaic": 0.5, "close_mosaic": 3})
     own = Training(cosine=False, overrides={"mosaic": 1.0, "mixup": 0.1})
-    said = resolve_training(own, strategy="full", new_classes=True, from_scratch=False)
+    said = resolve_training(own, strategy="full", new_classes=True, from_scratch=False, images=1000)
     assert (said.cosine, said.overrides) == (False, {"mosaic": 1.0, "close_mosaic": 3, "mixup": 0.1})
 
 
 @pytest.mark.parametrize(("gpu", "precision"), [(True, "fp16"), (False, "fp32")])
 def test_resolve_training__precision_follows_the_device(gpu: bool, precision: str) -> None:
-    resolved = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False, gpu=gpu)
+    resolved = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False, images=1000, gpu=gpu)
     assert resolved.precision == precision
 
 
 def test_resolve_policies__preset_fills_and_explicit_wins() -> None:
     resolved = Policies(replay=Replay(ratio=0.5, enabled=False)).resolve()
     assert resolved.replay == Replay(ratio=0.5, enabled=False)
-    assert resolved.active() == ("pseudoLabels",)
+    assert resolved.active() == ("linearProbe", "pseudoLabels")
 
 
 def test_resolve_policies__preset_none_adds_nothing() -> None:
     assert Policies(preset="none").resolve().active() == ()
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs"),
+    [
+        pytest.param(10_000, 16, 9, id="many-images"),
+        pytest.param(204, 16, 9, id="enough"),
+        pytest.param(110, 16, 17, id="few-images-more-epochs"),
+        pytest.param(110, 32, 20, id="a-larger-batch-has-fewer-steps"),
+        pytest.param(1, 16, 20, id="never-too-many"),
+    ],
+)
+def test_resolve_training__epochs_by_steps(images: int, batch: int, epochs: int) -> None:
+    resolved = resolve_training(
+        Training(batch=batch), strategy="incremental", new_classes=True, from_scratch=False, images=images
+    )
+    assert resolved.epochs == epochs

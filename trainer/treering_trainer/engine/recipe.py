@@ -40,6 +40,7 @@ class Recipe:
         folder: where checkpoints go; a training found there goes on.
         policies: in the order they act.
         repeats: how often each image is shown in an epoch, new ones first, then memory; empty: once.
+        fitted: classes whose rows of the head fit the weights to start from; others have new ones.
         val: the increments' val sets, class indices into `names`; for policies that measure.
         optimizer: what the optimizer of the round before had gathered, to go on from; None: it begins afresh.
     """
@@ -57,4 +58,5 @@ class Recipe:
     stop: StopRequest
     repeats: tuple[float, ...] = ()
     val: tuple[Sample, ...] = ()
+    fitted: tuple[str, ...] = ()
     optimizer: OptimizerState | None = None

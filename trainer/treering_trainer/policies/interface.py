@@ -193,6 +193,7 @@ class Shown:
         memory: remembered ones.
         val: the increments' val sets, the round's and earlier ones'; never trained on.
         trained: whether weights were trained at all; see `Policy.trains`.
+        fitted: classes whose rows of the head fit the weights to start from; others have new ones.
         showings: how often each image is shown in an epoch, on average, new ones first, then memory.
     """
 
@@ -201,6 +202,7 @@ class Shown:
     val: tuple[Sample, ...] = ()
     trained: bool = True
     showings: tuple[float, ...] = ()
+    fitted: tuple[str, ...] = ()
 
     def some(self, most: int, seed: int) -> tuple[Sample, ...]:
         """At most `most` new and remembered images, mixed, each as likely as any other; the same for a seed."""

@@ -79,18 +79,19 @@ class LinearProbePolicy(Policy):
         self.settings = settings
         self.passes = 0
 
-    @property
-    def fresh(self) -> tuple[int, ...]:
-        """Places of the classes that are fitted, in head order."""
-        situation = self.situation
-        acts = situation.incremental or self.settings.rounds == "all"
-        old = set(situation.old_names) if situation.incremental else set()
-        return tuple(index for index, name in enumerate(situation.names) if acts and name not in old)
+    def fresh(self, fitted: Sequence[str]) -> tuple[int, ...]:
+        """Places of the classes that are fitted, in head order: those whose rows do not fit the start weights."""
+        acts = self.situation.incremental or self.settings.rounds == "all"
+        return tuple(index for index, name in enumerate(self.situation.names) if acts and name not in fitted)
 
     def warm_start(self, model: nn.Module, shown: Shown) -> None:
         """Look at the images and fit; a class that none of them shows keeps its row."""
         samples = self._samples(shown)
-        fresh = [index for index in self.fresh if any((sample.boxes[:, 0] == index).any() for sample in samples)]
+        fresh = [
+            index
+            for index in self.fresh(shown.fitted)
+            if any((sample.boxes[:, 0] == index).any() for sample in samples)
+        ]
         if not fresh:
             return
         self.passes += len(samples)

@@ -12,6 +12,7 @@ from treering_trainer.stages.weights import teacher_fields, teacher_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.head import grow_head
+from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import from_scratch, load_foreign, load_model, load_official
@@ -33,9 +34,21 @@ def start_model(bench: Workbench, strategy: str, names: tuple[str, ...]) -> Dete
     base = bench.plan.spec.model.base
     if bench.plan.spec.model.from_scratch:
         return from_scratch(str(base_path(bench)) if "://" in base else base, names, shown_as=base, seed=seed)
+    return grow_head(_base_model(bench), names, seed=seed)
+
+
+def fitted_at_start(bench: Workbench, strategy: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Classes whose rows of the head fit the features below; of random weights all do, as little as any."""
+    if strategy == "incremental":
+        return bench.plan.known_classes
+    return names if bench.plan.spec.model.from_scratch else class_names(_base_model(bench))
+
+
+def _base_model(bench: Workbench) -> DetectionModel:
+    base = bench.plan.spec.model.base
     if "://" in base:
-        return grow_head(load_foreign(base_path(bench), shown_as=base), names, seed=seed)
-    return grow_head(load_official(base, bench.shared / "models" / "official"), names, seed=seed)
+        return load_foreign(base_path(bench), shown_as=base)
+    return load_official(base, bench.shared / "models" / "official")
 
 
 def published_detector(bench: Workbench) -> YoloDetector:

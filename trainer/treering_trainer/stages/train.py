@@ -12,11 +12,17 @@ from treering_trainer.engine.crew import Crew
 from treering_trainer.engine.moments import OptimizerState
 from treering_trainer.engine.recipe import Listener, Recipe
 from treering_trainer.progress import EpochFinished, Message
-from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
+from treering_trainer.records import AnalyseRecord, EpochRecord, PrepareRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
 from treering_trainer.stages.fetch import current_folder
 from treering_trainer.stages.keeping import read_optimizer, save_kept, save_optimizer
-from treering_trainer.stages.models import candidate_folder, make_detector, start_model, starts_from_scratch
+from treering_trainer.stages.models import (
+    candidate_folder,
+    fitted_at_start,
+    make_detector,
+    start_model,
+    starts_from_scratch,
+)
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.ranks import train_in_ranks
 from treering_trainer.stages.shelf import load_training
@@ -78,19 +84,21 @@ def make_recipe(bench: Workbench) -> Recipe:
         stop=bench.stop,
         repeats=data.repeats,
         val=tuple(sample for item in sets for sample in item.samples),
+        fitted=fitted_at_start(bench, bench.record(AnalyseRecord).strategy, data.names),
         optimizer=_moments_before(bench, settings),
     )
 
 
 def settle(bench: Workbench) -> ResolvedTraining:
     """`spec.training` with the defaults of this kind of round."""
-    analysis = bench.record(AnalyseRecord)
+    analysis, prepared = bench.record(AnalyseRecord), bench.record(PrepareRecord)
     names = (*analysis.old_classes, *analysis.new_classes)
     return resolve_training(
         bench.plan.spec.training,
         strategy=analysis.strategy,
         new_classes=bool(analysis.new_classes),
         from_scratch=starts_from_scratch(bench, analysis.strategy),
+        images=max(prepared.new_images + prepared.memory_images, 1),
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
         gpu=bench.device != "cpu",
         cpus=bench.threads,

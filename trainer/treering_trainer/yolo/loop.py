@@ -50,7 +50,7 @@ def prepare_model(recipe: Recipe, model: DetectionModel) -> None:
 def shown_in(recipe: Recipe) -> Shown:
     """What the training shows."""
     mix = _mix_of(recipe, ranks=1)
-    return Shown(recipe.new, recipe.memory, recipe.val, showings=mix.showings)
+    return Shown(recipe.new, recipe.memory, recipe.val, showings=mix.showings, fitted=recipe.fitted)
 
 
 def _mix_of(recipe: Recipe, ranks: int) -> Mix:
