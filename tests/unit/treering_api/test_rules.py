@@ -20,7 +20,8 @@ from treering_api.rules import Rule
 from treering_api.spec import Spec
 
 RULED: tuple[type[Block], ...] = (
-    IncrementalTrain, Spec, Freeze, Replay, Unfreeze, CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
+    IncrementalTrain, Spec, Policies, Freeze, Replay, Unfreeze, CertificateAuthority, EnvironmentVariable, Volume,
+    CacheVolume,
 )  # fmt: skip
 RULES = [(block, rule) for block in RULED for rule in block.rules]
 BY_ID = {f"{block.__name__}-{rule.found}".replace(" ", "-"): (block, rule) for block, rule in RULES}
