@@ -16,6 +16,7 @@ STATUS: dict[str, Any] = {
     "map50": 0.9,
     "map50Before": 0.8,
     "forgetting": -0.1,
+    "measured": {"drift": 0.9, "warningCount": 2},
     "gpuSeconds": 120.0,
     "model": {"round": 3},
     "rounds": [
@@ -61,6 +62,8 @@ def test_metrics__of_a_line_go_with_it() -> None:
     assert samples["treering_line_progress_ratio", whose] == 0.42
     assert samples["treering_line_round_duration_seconds", whose] == 600
     assert samples["treering_line_map50_ratio", (*whose, ("when", "before"))] == 0.8
+    assert samples["treering_line_drift_ratio", whose] == 0.9
+    assert samples["treering_line_warnings", whose] == 2
     lines.clear()
     assert not [key for key in read() if ("line", "cards") in key[1]]
 

@@ -17,7 +17,7 @@ Started = list[tuple[float, tuple[str, ...]]]
 
 def stream(**discover: str | int) -> tuple[Started, World]:
     """Rounds that started, each with its day and its deliveries, and the world at the end."""
-    interval = f"{24 // LOOKS_A_DAY}h"
+    interval = f"{24 // LOOKS_A_DAY - 1}h"  # a look takes its time, and the interval counts from its end
     world = World(line_resource(increments=[], discover={"uri": "s3://drop/cards/", "interval": interval, **discover}))
     started: Started = []
     world.deliver("big", 1000)
