@@ -118,7 +118,7 @@ class _Clock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        data = json.loads(path.read_text()) if path.exists() else {"seconds": 0.0, "attempts": 0}
+        data: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"seconds": 0.0, "attempts": 0}
         self.seconds: float = data["seconds"]
         self.attempts: int = data["attempts"]
         self._last_s = time.monotonic()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.retention import scenarios
 from bench.retention.methods import JOINT_EPOCHS, METHODS
+from bench.retention.scenarios import Groups
 
 DEFAULT_METHODS = "joint,naive,plain,default"
 
@@ -31,7 +32,7 @@ class Options:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     out: Path
-    groups: scenarios.Groups | None
+    groups: Groups | None
     rates: tuple[float | None, ...]
     image_size: int
     epochs: int | None
@@ -136,7 +137,7 @@ def _chosen(
     return tuple(dict.fromkeys(words))
 
 
-def _groups(text: str | None) -> scenarios.Groups | None:
+def _groups(text: str | None) -> Groups | None:
     if not text:
         return None
     return tuple(tuple(name.strip() for name in group.split(",") if name.strip()) for group in text.split("/"))

@@ -26,7 +26,8 @@ def test_merge_classes__looseness_weighs_by_boxes() -> None:
     parts = [shape.model_copy(update={"looseness": value, "judged": count}) for value, count in ((0.4, 1), (0.0, 3))]
     portraits = [Portrait(name="w", images=1, backgrounds=0, looks={}, classes={"cat": part}) for part in parts]
     merged = merge_classes(portraits)["cat"]
-    assert (merged.boxes, merged.looseness, merged.judged) == (2, pytest.approx(0.1), 4)
+    assert (merged.boxes, merged.judged) == (2, 4)
+    assert merged.looseness == pytest.approx(0.1)
 
 
 def clouds(centres: list[float], count: int = 20) -> np.ndarray:
@@ -51,5 +52,6 @@ def test_draw_map__groups_stay_groups_and_the_seed_repeats_it() -> None:
     left, right = places[:15], places[15:]
     spread = max(np.linalg.norm(side - side.mean(axis=0), axis=1).mean() for side in (left, right))
     assert np.linalg.norm(left.mean(axis=0) - right.mean(axis=0)) > spread
-    assert np.array_equal(places, draw_map(features, seed=0))
+    again = draw_map(features, seed=0)
+    assert again is not None and np.array_equal(places, again)
     assert draw_map(features[:9], seed=0) is None

@@ -54,10 +54,6 @@ ROWS: dict[str, Row] = {
     "pseudo_labels": Row(
         PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen, phases: bool(data.pseudo_labels)
     ),
-    "class_balance": Row(
-        ClassBalance(threshold=1.0, loss_weights="inverse", loss="varifocal"),
-        lambda data, frozen, phases: max(data.repeats) > 1,
-    ),
     "distill": Row(
         Distill(background="teacher", feature_weight=0.1),
         lambda data, frozen, phases: all({0.0, 1.0} <= set(sample.ignored[:, 0]) for sample in data.new),
@@ -65,6 +61,10 @@ ROWS: dict[str, Row] = {
     "ewc": Row(
         Ewc(strength=100, images=2),
         leaves=lambda trained: trained.epochs[-1].losses["ewc"] > 0 and "model.0.conv.weight" in trained.kept["ewc"],
+    ),
+    "class_balance": Row(
+        ClassBalance(threshold=1.0, loss_weights="inverse", loss="varifocal"),
+        lambda data, frozen, phases: max(data.repeats) > 1,
     ),
     "weight_merge": Row(
         WeightMerge(by="part", points=2, images=2),

@@ -123,7 +123,8 @@ def test_row__trains_and_resumes_exactly(field: str, row: Row, situation: Situat
     heard: list[tuple[int, int]] = []
     whole = run(row.policies(field), situation, tmp_path / "whole", heard=heard)
     assert row.leaves is None or row.leaves(whole)
-    assert heard[-1][0] == heard[-1][1] == whole.image_passes, "progress knows the images of the training beforehand"
+    assert heard[-1][0] == heard[-1][1], "progress knows the images of the training beforehand"
+    assert whole.image_passes == heard[-1][1] or field == "ewc", "ewc measures importance with gradients, too"
     with pytest.raises(Killed):
         run(row.policies(field), situation, tmp_path / "cut", kill_at=len(heard))
     resumed = run(row.policies(field), situation, tmp_path / "cut")

@@ -134,7 +134,9 @@ def test_plots__the_old_and_the_new_outline_stand_where_their_values_are(tmp_pat
 
 def test_classes__a_new_one_has_no_past(tmp_path: Path) -> None:
     king, jack = incoming(analysis(tmp_path), ("king",)).classes
-    assert (king.is_new, king.times, king.looser) == (False, pytest.approx(9), pytest.approx(0.35, abs=0.01))
+    assert not king.is_new
+    assert king.times == pytest.approx(9)
+    assert king.looser == pytest.approx(0.35, abs=0.01)
     assert (jack.is_new, jack.times, jack.looser) == (True, None, None)
 
 

@@ -43,7 +43,7 @@ def measure_drift(old: Floats, new: Floats, *, seed: int, permutations: int = PE
         scores[fold] = _predictions(features, fold, labels)
     values = areas_under_curve(scores, labels)
     return Drift(
-        auc=float(values[0]),
+        auc=max(float(values[0]), 0.5),  # below .5 is chance, too
         p_value=float((1 + np.count_nonzero(values[1:] >= values[0])) / (1 + permutations)),
         old_images=len(old),
         new_images=len(new),

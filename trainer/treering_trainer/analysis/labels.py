@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from treering_trainer.dataset import Boxes, Sample
+from treering_trainer.dataset import Boxes, Sample, intersection_over_union
 from treering_trainer.measures import Confusion
 from treering_trainer.policies.interface import Glance
-from treering_trainer.policies.pseudo_labels import intersection_over_union
 
 SAME_OBJECT = 0.5
 """IoU from which a label and a detection are one object."""

@@ -73,7 +73,7 @@ def _limit(memory_bytes: int, cpu_s: int, output_bytes: int) -> None:
 
 def _leave_network(libc: ctypes.CDLL) -> bool:
     spaces = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC
-    return libc.unshare(spaces) == 0 or libc.unshare(spaces | CLONE_NEWUSER) == 0
+    return bool(libc.unshare(spaces) == 0 or libc.unshare(spaces | CLONE_NEWUSER) == 0)
 
 
 def _filter_calls(libc: ctypes.CDLL) -> bool:

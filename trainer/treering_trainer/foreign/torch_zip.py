@@ -94,7 +94,7 @@ def _entries(file: IO[bytes], size_bytes: int) -> dict[str, zipfile.ZipInfo]:
         raise RefusedError(found, DISTRUST)
     if sum(entry.file_size for entry in listed) > size_bytes:
         raise RefusedError(f"claims to hold more than its {size_bytes:,} bytes (a zip bomb)", DISTRUST)
-    found = {entry.filename: entry for entry in listed}
-    if len(found) != len(listed):
+    by_name = {entry.filename: entry for entry in listed}
+    if len(by_name) != len(listed):
         raise damaged("two of its entries have one name")
-    return found
+    return by_name

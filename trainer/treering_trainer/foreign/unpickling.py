@@ -41,6 +41,9 @@ class Inert:
 
     origin = ""
     __slots__ = ("args", "items", "state")
+    args: tuple[object, ...]
+    items: list[tuple[object, object]]
+    state: object
 
     def __new__(cls, *args: object, **_: object) -> Inert:
         """Keep what the class would have been called with."""

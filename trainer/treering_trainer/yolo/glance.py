@@ -23,7 +23,8 @@ class Watch:
 
     def __init__(self, model: nn.Module) -> None:
         layers = layers_of(model)
-        inputs = [int(place) for place in head_of(model).f]
+        plain: Any = head_of(model)
+        inputs = [int(place) for place in plain.f]
         self._layers = (layers[backbone_length(model) - 1], layers[inputs[len(inputs) // 2]])
         self._seen: list[torch.Tensor] = [torch.empty(0)] * 2
 
@@ -52,7 +53,8 @@ class Watch:
         if not len(corners):
             return features.new_zeros((0, features.shape[1]))
         scale = features.shape[3] / width
-        return roi_align(features, [corners.to(features)], _GRID, spatial_scale=scale, aligned=True).mean(dim=(2, 3))
+        read: torch.Tensor = roi_align(features, [corners.to(features)], _GRID, spatial_scale=scale, aligned=True)
+        return read.mean(dim=(2, 3))
 
     def _keep(self, place: int) -> Any:
         def keep(_layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:

@@ -89,7 +89,8 @@ def _widen(model: DetectionModel, width: int) -> None:
             plain = type(layers[0]) is Conv and type(layers[1]) is Conv and len(layers) == 3
             if not plain or width < hidden_width(model):
                 raise ValueError(f"class branches can't be {width} channels wide, only {hidden_width(model)}")
-            inputs = layers[0].conv.in_channels
+            first: Any = layers[0]
+            inputs = first.conv.in_channels
             branch[level] = nn.Sequential(Conv(inputs, width, 3), Conv(width, width, 3), nn.Conv2d(width, head.nc, 1))
     head.bias_init()
     initialize_weights(model)  # epsilon and momentum of the new BatchNorms

@@ -21,7 +21,7 @@ from treering_trainer.engine.ranks import Rank
 def share_statistics(model: nn.Module, *, gpu: bool) -> None:
     """Make every BatchNorm layer of `model` normalise by the images of all ranks; its weights stay the same objects."""
     if gpu:
-        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return
     for layer in list(model.modules()):
         for name, child in layer.named_children():

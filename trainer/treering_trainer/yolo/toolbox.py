@@ -22,7 +22,7 @@ from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.features import feature_loss, make_projectors
 from treering_trainer.yolo.head import forget_training
-from treering_trainer.yolo.losses import PolicyLoss, criterion_parts
+from treering_trainer.yolo.losses import PolicyLoss, criterion_parts, split_ignored
 from treering_trainer.yolo.parts import class_branches, class_names, head_of, last_convolution
 from treering_trainer.yolo.samples import reading_loader
 from treering_trainer.yolo.statistics import measure_statistics
@@ -168,7 +168,8 @@ class YoloToolbox:
 
         for part in criterion_parts(criterion):
             part.bce = take
-        criterion(network(images), dict(batch))
+        objects, _ = split_ignored(dict(batch), len(class_names(network)))
+        criterion(network(images), objects)
         return taken
 
     def _criterion(self, network: DetectionModel) -> Any:
