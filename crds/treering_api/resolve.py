@@ -41,7 +41,7 @@ class _Defaults:
 # epochs a picture that is cut up four ways is one picture less seen whole. From scratch: ultralytics' own 100 epochs.
 _WHOLE_PICTURES = {"mosaic": 0.0}
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
-_FULL = _Defaults(epochs=20, learning_rate=1e-3, steps=400, most_epochs=40)
+_FULL = _Defaults(epochs=20, learning_rate=1e-3, steps=240, most_epochs=40)
 _NEW_CLASSES = _Defaults(
     epochs=9, learning_rate=1e-3, steps=115, most_epochs=20, patient_share=0.25, overrides=_WHOLE_PICTURES
 )
