@@ -34,8 +34,8 @@ def test_table__what_it_chooses_are_blocks_of_policies() -> None:
         ({"cost": 1.2, "deadlineShare": 1.5}, "incremental", "whole", "1.5 times spec.deadline"),
         ({"cost": 1.8, "driftAuc": 0.95, "classOverlap": 1.0}, "full", None, "AUC 0.95"),
         ({"cost": 1.8, "driftAuc": 0.95}, "incremental", "whole", "would cost 1.8 times"),
-        ({"newImages": 30, "newShare": 0.1}, "incremental", "staged", "would cost"),
-        ({"newClasses": 0, "driftAuc": 0.55, "newShare": 0.05}, "incremental", "head", "would cost"),
+        ({"newImages": 15, "newShare": 0.1}, "incremental", "staged", "would cost"),
+        ({"newClasses": 0, "driftAuc": 0.55, "newShare": 0.01}, "incremental", "head", "would cost"),
         ({"newClasses": 0, "driftAuc": 0.75, "newShare": 0.05}, "incremental", "whole", "would cost"),
         ({"gpuMemoryGib": 2.0}, "incremental", "head", "would cost"),
     ],
@@ -50,7 +50,7 @@ def test_decide__row_by_row(known: Measures, strategy: str, learns: str | None, 
 
 
 def test_decide__policies_follow_with_their_numbers() -> None:
-    decision = decide({**GROWN, "memoryImages": 0, "imbalance": 14})
+    decision = decide({**GROWN, "memoryImages": 0, "imbalance": 24})
     told = {choice.answer: choice.reason for choice in decision.choices if choice.question == "policies"}
     assert told.keys() == {"classBalance", "distill"}
     assert "14 times" in told["classBalance"]
@@ -64,14 +64,14 @@ def test_decide__a_full_round_gets_no_policies() -> None:
 def test_decide__says_what_would_have_changed_it() -> None:
     told = decide(GROWN).would_change
     assert "full with cost at most 1.25 (is 5)" in told
-    assert any(text.startswith("staged with newImages at most 50 (is 200)") for text in told)
+    assert any(text.startswith("staged with newImages at most 20 (is 200)") for text in told)
     assert decide({**GROWN, "cost": 1.1}).would_change == ("incremental without cost at most 1.25 (is 1.1)",)
     assert decide({"publishedModels": 0}).would_change == ()
 
 
 def test_decide__what_would_have_changed_it_would_indeed() -> None:
     assert decide({**GROWN, "cost": 1.25}).answer("strategy") == "full"
-    assert decide({**GROWN, "newImages": 50, "newShare": 0.25}).answer("learns") == "staged"
+    assert decide({**GROWN, "newImages": 20, "newShare": 0.25}).answer("learns") == "staged"
 
 
 def test_decide__measures_that_are_not_known_are_open_and_speak_for_nothing() -> None:
