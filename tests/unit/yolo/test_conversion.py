@@ -73,6 +73,7 @@ def test_convert__any_class_count(classes: int, tmp_path: Path) -> None:
     save_upstream(lively_original(layout("t"), names), tmp_path / "x.pt")
     done = convert(tmp_path / "x.pt", tmp_path / "y.pt", Wanted(64), quiet)
     assert done.proof.equal and done.source.classes == names
+    assert done.after.size_bytes < done.before.size_bytes  # half precision stays half
     model = load_foreign(tmp_path / "y.pt", shown_as="x")
     assert (class_names(model), hidden_width(model)) == (names, max(64, min(2 * classes, 128)))
     save_model(model, tmp_path / "line", image_size=64, line="x", round_number=1)

@@ -22,6 +22,7 @@ from treering_trainer.dataset import Sample, read_dataset, remap
 from treering_trainer.foreign.model_file import ModelFile, Part
 from treering_trainer.foreign.reading import opened
 from treering_trainer.foreign.recognition import Recognised, recognise, surplus
+from treering_trainer.foreign.tensors import EXPONENTS
 from treering_trainer.foreign.yolov9 import head_widths
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.equality import Proof, given_images, latencies_ms, prove
@@ -102,7 +103,7 @@ def convert(path: Path, out: Path, wanted: Wanted, tell: Tell) -> Conversion:
         before = after if found.layout is None else _original(file, found, tensors)
     image_size = wanted.image_size or _image_size(file)
     with _beside(out) as partial:
-        save_ultralytics(after, partial, image_size=image_size)
+        save_ultralytics(after, partial, image_size=image_size, half=_is_half(file))
         written = load_foreign(partial, shown_as=str(out), field=FIELD)
         tell("comparing outputs")
         given = given_images(wanted.images, _detector(written, image_size)) if wanted.images else ()
@@ -110,6 +111,11 @@ def convert(path: Path, out: Path, wanted: Wanted, tell: Tell) -> Conversion:
         _refuse_difference(proof)
         sides = _measure(before, written, (path.stat().st_size, partial.stat().st_size), image_size, wanted.data, tell)
     return Conversion(found, _outcome(found), image_size, *sides, proof, surplus(file, found))
+
+
+def _is_half(file: ModelFile) -> bool:
+    """Whether half precision holds every weight exactly, as in most finished trainings."""
+    return {item.dtype for item in file.tensors if item.dtype in EXPONENTS} == {"F16"}
 
 
 def _original(file: ModelFile, found: Recognised, tensors: dict[str, torch.Tensor]) -> nn.Module:

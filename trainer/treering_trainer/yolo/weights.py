@@ -72,11 +72,12 @@ def load_model(folder: Path) -> DetectionModel:
     return model.float().eval()
 
 
-def save_ultralytics(model: DetectionModel, path: Path, *, image_size: int) -> None:
-    """Write a checkpoint that `ultralytics.YOLO(path)` loads, float32, with nothing private in it."""
+def save_ultralytics(model: DetectionModel, path: Path, *, image_size: int, half: bool = False) -> None:
+    """Write a checkpoint that `ultralytics.YOLO(path)` loads, float32 or `half` of it, with nothing private in it."""
+    bare = _bare(model, image_size)
     checkpoint = {
         "epoch": -1,
-        "model": _bare(model, image_size),
+        "model": bare.half() if half else bare,
         "ema": None,
         "train_args": _training_arguments(image_size),
         "date": datetime.now(UTC).isoformat(),

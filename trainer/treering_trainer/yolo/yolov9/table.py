@@ -36,9 +36,13 @@ def deploy_rows(size: str) -> list[Row]:
     described = yaml_model_load(f"yolov9{size}.yaml")
     rows = [*described["backbone"], *described["head"][:-1]]
     return [
-        Row((source,) if isinstance(source, int) else tuple(source), kind, tuple(args))
+        Row((source,) if isinstance(source, int) else tuple(source), kind, tuple(map(_value, args)))
         for source, _, kind, args in rows
     ]
+
+
+def _value(argument: Any) -> Any:
+    return None if argument == "None" else argument  # YAML takes None for a text
 
 
 def original_rows(layout: Layout) -> tuple[list[Row], tuple[int, ...]]:
