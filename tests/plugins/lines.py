@@ -45,6 +45,8 @@ head:
   - [[9, 6], 1, Detect, [nc]]
 """
 COLOURS = {"ring": (220, 40, 40), "bark": (40, 200, 60), "leaf": (50, 80, 230), "root": (230, 210, 60)}
+WHITE = (240, 240, 240)
+"""Of every other class."""
 SIZE = 64
 
 
@@ -66,7 +68,7 @@ def draw_delivery(
         name = classes[number % len(classes)]
         pixels = source.integers(0, 90, (SIZE, SIZE, 3), dtype=np.uint8)
         side, left, top = 24, int(source.integers(2, 38)), int(source.integers(2, 38))
-        pixels[top : top + side, left : left + side] = COLOURS[name]
+        pixels[top : top + side, left : left + side] = COLOURS.get(name, WHITE)
         stem = f"{split}{seed}_{number:02d}"
         Image.fromarray(pixels).save(root / "images" / split / f"{stem}.png")
         box = [(left + side / 2) / SIZE, (top + side / 2) / SIZE, side / SIZE, side / SIZE]

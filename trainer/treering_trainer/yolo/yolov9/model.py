@@ -24,6 +24,7 @@ from ultralytics.nn.modules import (
 )
 from ultralytics.nn.modules.block import DFL
 from ultralytics.nn.tasks import BaseModel
+from ultralytics.utils.ops import make_divisible
 from ultralytics.utils.tal import dist2bbox, make_anchors
 from ultralytics.utils.torch_utils import initialize_weights
 
@@ -131,7 +132,8 @@ def _layer(row: Row, inputs: list[int]) -> tuple[nn.Module, int]:
         return CBLinear(inputs[0], list(row.args[0])), sum(row.args[0])
     if row.kind == "CBFuse":
         return CBFuse(list(row.args[0])), inputs[-1]
-    return _BLOCKS[row.kind](inputs[0], *row.args), row.args[0]
+    out = make_divisible(row.args[0], 8)  # as both code bases round the tables' channels: 180 of size m are 184
+    return _BLOCKS[row.kind](inputs[0], out, *row.args[1:]), out
 
 
 def _placed(layer: nn.Module, sources: tuple[int, ...], index: int) -> nn.Module:
