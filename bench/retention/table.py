@@ -14,6 +14,9 @@ COLUMNS = (
     "method", "rate", "seeds", "mAP50 all", "old", "new", "mAP50-95 all", "old", "new", "% of joint", "forgotten",
     "passes", "/ joint", "seconds / joint",
 )  # fmt: skip
+NARROW = (0, 3, 4, 5, 9, 10, 12, 13)
+"""Columns that are shown where not all of them fit."""
+WIDE = 190
 NOTE = (
     "Mean over seeds ± standard deviation. forgotten: points of mAP50 lost on what was known before, over all "
     "deliveries after the first; negative is a gain. passes: image passes of those rounds, a forward pass counted as a "
@@ -72,13 +75,15 @@ def markdown(found: Sequence[Summary]) -> str:
 def show(found: Sequence[Summary], console: Console | None = None) -> None:
     """Every scenario's table on the terminal."""
     # Where nobody looks, a file or a log, it is as wide as it must be
-    console = console or Console(width=None if sys.stdout.isatty() else 200)
+    console = console or Console(width=None if sys.stdout.isatty() else WIDE)
+    places = range(len(COLUMNS)) if console.width >= WIDE else NARROW
     for scenario, items in by_scenario(found).items():
         table = Table(title=scenario, title_justify="left")
-        for place, name in enumerate(COLUMNS):
-            table.add_column(name, justify="right" if place > 1 else "left", no_wrap=place == 0)
+        for place in places:
+            table.add_column(COLUMNS[place], justify="right" if place else "left", no_wrap=place == 0)
         for item in items:
-            table.add_row(*line(item))
+            cells = line(item)
+            table.add_row(*(cells[place] for place in places))
         console.print(table)
     console.print(NOTE, soft_wrap=True)
 

@@ -18,7 +18,7 @@ from ultralytics.engine import trainer
 from bench.retention import bare, lines, probe, seeded, trainings
 from bench.retention.__main__ import main
 from bench.retention.book import Book
-from bench.retention.process import Ended
+from bench.retention.process import Ended, FailedError
 from tests.plugins.lines import TINY, draw_delivery
 from treering_trainer.cli.app import run_app
 from treering_trainer.stages import train as stage
@@ -114,6 +114,49 @@ def test_retention__a_line_starts_from_the_shared_first_model(here: None, data: 
         assert all(np.array_equal(weights[key], tensor) for key, tensor in first.items())
     memories = [len(read(kept[name] / "round-1" / "memory.json")["items"]) for name in ("plain", "default")]
     assert memories == [8, 1]  # each remembers by its own policies: 20 at most, a tenth
+
+
+def test_retention__a_line_that_was_cut_off_goes_on(
+    here: None, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = data.parent
+
+    def stop_at_the_third(*words: str | Path, heard: bool = True) -> Ended:
+        if words[:2] == ("treering_trainer", "run") and "step-3" in Path(words[2]).read_text():
+            raise KeyboardInterrupt
+        return call_here(*words, heard=heard)
+
+    asked = [*words(root, "plain"), "--scenario", "five-steps"]
+    monkeypatch.setattr(lines, "call", stop_at_the_third)
+    assert main(asked) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    before = read(root / "f.json")["rows"]
+    assert [(row["method"], row["step"]) for row in before] == [("first", 1), ("plain", 2)]
+
+    monkeypatch.setattr(lines, "call", call_here)
+    CALLS.clear()
+    assert main(asked) == 0
+    assert [call[1] for call in CALLS] == ["run", "models"]  # the third round alone, and its model
+    after = read(root / "f.json")["rows"]
+    assert after[:2] == [{**row, **{key: after[at][key] for key in ("cached",)}} for at, row in enumerate(before)]
+    assert (after[2]["step"], after[2]["steps"], after[2]["new"]) == (3, 3, ["val/root"])
+
+
+def test_retention__a_method_that_fails_does_not_end_the_others(
+    here: None, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = data.parent
+
+    def fail_once(*words: str | Path, heard: bool = True) -> Ended:
+        if not CALLS:
+            CALLS.append(("failed",))
+            raise FailedError("python -m bench.retention.bare ended with 1")
+        return call_here(*words, heard=heard)
+
+    monkeypatch.setattr(trainings, "call", fail_once)
+    assert main([*words(root, "joint"), "--rates", "1e-3,2e-3"]) == 1
+    assert "joint failed and is passed over: python -m bench.retention.bare" in capsys.readouterr().err
+    assert [row["rate"] for row in read(root / "f.json")["rows"]] == [2e-3]
 
 
 def test_retention__table_of_a_file(here: None, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,6 +158,7 @@ def test_source__one_class_is_not_enough(tmp_path: Path) -> None:
 
 def test_write__labels_of_the_delivery_alone(tmp_path: Path) -> None:
     folder = draw_delivery(tmp_path / "data", ("ring", "bark", "leaf"), 9, seed=1)
+    draw_delivery(folder, ("ring", "bark", "leaf"), 3, seed=2, split="val")
     course = scenarios.make_course("voc", read_source(folder), 0, (("bark",), ("ring", "leaf")), tmp_path)
     read = read_dataset(course.write_step(tmp_path, 1), "delivery", "increment", Verification())
     assert read.dataset.names == ("ring", "leaf")

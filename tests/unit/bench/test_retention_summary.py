@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import io
 from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench.retention.book import Book, Cost, Row
 from bench.retention.plots import draw, pareto
 from bench.retention.summary import best_rate, forgotten, summarise
-from bench.retention.table import COLUMNS, markdown
+from bench.retention.table import COLUMNS, markdown, show
 
 OLD, NEW = ("val/a", "val/b"), ("val/c",)
 
@@ -126,6 +128,18 @@ def test_markdown__one_line_a_method_and_every_class() -> None:
     assert lines[2].count("|") == len(COLUMNS) + 1
     assert any(line.startswith("| plain | own | 2 | .617 ± .024 | .725 ± .035 | .400 |") for line in lines)
     assert "| plain | 0.850 | 0.600 | 0.400 |" in lines
+
+
+@pytest.mark.parametrize("width", [80, 200], ids=["narrow", "wide"])
+def test_show__every_method_whatever_the_width(width: int) -> None:
+    out = io.StringIO()
+    rows = [FIRST, JOINT, row("plain", 0.8, 0.6, 0.4), row("plain+classBalance", 0.8, 0.6, 0.4)]
+    show(summarise(rows), Console(file=out, width=width))
+    lines = out.getvalue().splitlines()
+    (plain,) = (text for text in lines if "plain " in text)
+    assert ".600" in plain and "+10.0" in plain and "66.7" in plain
+    assert any("plain+classBalance" in text for text in lines)
+    assert max(map(len, lines[: lines.index(plain)])) <= width
 
 
 @pytest.mark.parametrize(
