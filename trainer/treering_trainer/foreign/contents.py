@@ -38,7 +38,7 @@ def contents_of(source: Source) -> Contents:
         RefusedError: there is no model in it.
     """
     holder = source.root if isinstance(source.root, dict) else {WHOLE: source.root}
-    if holder and all(isinstance(value, TensorRecord) for value in dict.values(holder)):
+    if isinstance(source.root, dict) and holder and all(isinstance(value, TensorRecord) for value in dict.values(holder)):
         holder = {WHOLE: holder}  # a bare state dict
     key = next((key for key in MODEL_KEYS if _is_model(dict.get(holder, key))), None)
     if key is None:

@@ -17,6 +17,8 @@ from ultralytics.nn.tasks import parse_model
 
 MOST_LAYERS = 500
 MOST_REPEATS = 200
+LIGHT = 1_000_000
+"""Numbers that are no burden, whatever the file holds."""
 MOST_TIMES = 2
 """How many times the file's numbers the network may have: class branches follow the class count."""
 MOST_FEATURES = 1 << 26
@@ -42,7 +44,7 @@ def refuse_burden(architecture: Mapping[str, Any], classes: int, numbers: int) -
     with torch.device("meta"):
         layers, kept = parse_model({**copy.deepcopy(dict(architecture)), "nc": classes}, ch=channels, verbose=False)
         asked = sum(tensor.numel() for tensor in chain(layers.parameters(), layers.buffers()))
-        if asked > MOST_TIMES * numbers:
+        if asked > max(MOST_TIMES * numbers, LIGHT):
             raise ValueError(f"a network of {asked:,} numbers, the file has {numbers:,}")
         _refuse_wide_maps(layers, set(kept), torch.zeros(1, channels, PROBE_PX, PROBE_PX))
 
