@@ -39,9 +39,10 @@ def test_what_is_saved__finds_its_pictures_in_another_work_folder(tmp_path: Path
 
 def test_training__what_was_guessed_comes_back_as_it_was(tmp_path: Path) -> None:
     thresholds = {"ring": Threshold(confidence=0.4, precision=0.9, boxes=21)}
-    counts = {"pseudo_labels": {"ring": 3}, "unsure": {"ring": 2}}
     unsure = replace(sample(tmp_path / "a.png"), ignored=np.array([[0, 0.5, 0.5, 0.1, 1 / 7]]))
-    data = TrainingData(("ring",), (unsure,), (frozenset(),), thresholds=thresholds, **counts)
+    data = TrainingData(
+        ("ring",), (unsure,), (frozenset(),), pseudo_labels={"ring": 3}, unsure={"ring": 2}, thresholds=thresholds
+    )
     save_training(tmp_path / "training.json", data)
     back = load_training(tmp_path / "training.json")
     assert (back.thresholds, back.pseudo_labels, back.unsure) == (thresholds, {"ring": 3}, {"ring": 2})
