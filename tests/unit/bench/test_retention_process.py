@@ -60,4 +60,4 @@ def test_probe__before_and_after_and_shared(monkeypatch: pytest.MonkeyPatch) -> 
         assert first.value_s is None
     with probe.beside() as second:
         pass
-    assert (first.value_s, second.value_s) == (3.0, 6.0)  # the one in between counts for both
+    assert [first.value_s, second.value_s] == [3.0, 6.0]  # the one in between counts for both

@@ -107,7 +107,7 @@ def heeded(dense: Dense, ignored: torch.Tensor) -> torch.Tensor:
     """(images, anchors, classes): whether a class counts at an anchor; not where its centre lies in an ignored box."""
     images, classes, anchors = dense.scores.shape
     covers = torch.zeros((images * classes, anchors), dtype=torch.int32, device=dense.scores.device)
-    for rows in ignored.split(AT_ONCE):
+    for rows in torch.split(ignored, AT_ONCE):
         places = rows[:, 0].long() * classes + rows[:, 1].long()
         inside = [
             (dense.anchors[None, :, axis] - rows[:, None, 2 + axis]).abs() <= rows[:, None, 4 + axis] / 2
