@@ -235,13 +235,8 @@ def test_relabel__again_after_every_round() -> None:
 
     kept = after((2, *LEFT, 0.8))
     kept = after((2, *near, 0.9), (3, *RIGHT, 0.7))
-<<<<<<< HEAD
     mean: Any = pytest.approx(0.85)
     assert kept.guesses == (("c", *near, mean), ("d", *RIGHT, 0.7)), "the surer box, the mean"
-=======
-    assert [guess[:5] for guess in kept.guesses] == [("c", *near), ("d", *RIGHT)], "the surer box"
-    assert [guess[5] for guess in kept.guesses] == [pytest.approx(0.85), 0.7], "the mean, where there were two"
->>>>>>> w/mem
     kept = after((2, *near, 0.9))
     assert [guess[0] for guess in kept.guesses] == ["c"]
     assert kept.unsure == (("d", *RIGHT, 0.35),), "once not seen: neither object nor background"

@@ -37,18 +37,15 @@ WHOLE = (0.5, 0.5, 1.0, 1.0)
 
 def gradients(architecture: dict[str, Any], images: torch.Tensor, batch: dict[str, Any]) -> list[torch.Tensor]:
     """Of the class logits, by branch of the head: (images, classes, anchors)."""
-<<<<<<< HEAD
     model: Any = tiny_model(NAMES, architecture=architecture)
-=======
-    model: Any = tiny_model(NAMES, architecture=architecture).train()
->>>>>>> w/mem
     model.args = get_cfg()
-    found = model(images)
+    model.train()
+    found: Any = model(images)
     branches = [found] if "scores" in found else [found["one2many"], found["one2one"]]
     for branch in branches:
         branch["scores"].retain_grad()
     total, _ = PolicyLoss(model.init_criterion(), (), model, TOOLBOX)(found, batch)
-    torch.autograd.backward(total)
+    total.backward()
     return [branch["scores"].grad for branch in branches]
 
 

@@ -37,8 +37,9 @@ def contents_of(source: Source) -> Contents:
     Raises:
         RefusedError: there is no model in it.
     """
-    holder = source.root if isinstance(source.root, dict) else {WHOLE: source.root}
-    if isinstance(source.root, dict) and holder and all(isinstance(value, TensorRecord) for value in dict.values(holder)):
+    several = isinstance(source.root, dict)
+    holder = source.root if several else {WHOLE: source.root}
+    if several and holder and all(isinstance(value, TensorRecord) for value in dict.values(holder)):
         holder = {WHOLE: holder}  # a bare state dict
     key = next((key for key in MODEL_KEYS if _is_model(dict.get(holder, key))), None)
     if key is None:

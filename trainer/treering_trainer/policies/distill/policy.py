@@ -27,7 +27,7 @@ from treering_trainer.policies.distill.terms import (
     on_objects,
     weighted_mean,
 )
-from treering_trainer.policies.interface import Dense, Policy, Shown, Situation, Toolbox, TrainingData
+from treering_trainer.policies.interface import Account, Dense, Policy, Shown, Situation, Toolbox, TrainingData
 
 PROJECTORS = "distill_projectors"
 """Where the feature term's own weights hang while a model trains: averaged, shared and resumed like all others."""
@@ -77,6 +77,18 @@ class DistillPolicy(Policy):
         del shown
         if hasattr(model, PROJECTORS):
             delattr(model, PROJECTORS)
+
+    def account(self) -> Account:
+        """Images that the teachers looked at."""
+        return Account(forward_passes=self._notes.looks)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many those were so far."""
+        return {"looks": self._notes.looks}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take it back."""
+        self._notes.looks = int(state.get("looks", 0))
 
     def losses(self, batch: Mapping[str, Any], predictions: Any) -> Terms:
         """`distill_class`, `distill_box`, `distill_feature`: those with a weight, summed over the teachers."""

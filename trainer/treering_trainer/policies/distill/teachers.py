@@ -69,12 +69,15 @@ class Notes:
     budget_bytes: int
     features: bool = False
     size_bytes: int = 0
+    looks: int = 0
+    """Images that teachers looked at."""
     _said: dict[tuple[str, str, tuple[int, ...]], tuple[Dense, ...]] = field(default_factory=dict)
 
     def look(self, teacher: Teacher, batch: Mapping[str, Any], toolbox: Toolbox) -> tuple[Dense, ...]:
         """What `teacher` says of a batch: from memory where its images are steady, by looking where they are not."""
         images: torch.Tensor = batch["img"]
         if not self.budget_bytes or not batch.get("steady"):
+            self.looks += len(images)
             return teacher.look(images, toolbox, features=self.features)
         files: Sequence[str] = batch["im_file"]
         said = [self._recall(teacher, file, images[place : place + 1], toolbox) for place, file in enumerate(files)]
@@ -85,6 +88,7 @@ class Notes:
         known = self._said.get(key)
         if known is not None:
             return known
+        self.looks += 1
         looked = teacher.look(image, toolbox, features=self.features)
         said = tuple(_move(branch, torch.device("cpu")) for branch in looked)
         size_bytes = sum(_size_bytes(branch) for branch in said)
