@@ -152,7 +152,8 @@ def with_base(line: TestLine, data: bytes) -> TestLine:
 
 def test_base_that_is_no_checkpoint(line: TestLine) -> None:
     error = with_base(line, b"<html>404</html>").refused()
-    expect(error, BAD_SPEC, "spec.model.base", "weights.pt is no checkpoint that can be read", "Give a checkpoint of ultralytics")
+    found = "weights.pt is no checkpoint that can be read"
+    expect(error, BAD_SPEC, "spec.model.base", found, "Give a checkpoint of ultralytics")
 
 
 @pytest.mark.parametrize("container", ["pickle", "torch"])

@@ -165,7 +165,7 @@ def start_nodes(line: TestLine, run_name: str, *, late: int) -> list[Node]:
     return [nodes[0], nodes[1]]
 
 
-def wait_for(what: Callable[[], bool], timeout_s: float = 90.0) -> None:
+def wait_for(what: Callable[[], bool], timeout_s: float = 300.0) -> None:
     end_s = time.monotonic() + timeout_s
     while not what():
         assert time.monotonic() < end_s, "it did not happen"

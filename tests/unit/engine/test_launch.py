@@ -66,7 +66,7 @@ ENDS = {
     "users-error": (SAID + PEER_LOST, BadSpecError, "spec.training: diverged"),
     "our-fault": (FAULT + PEER_LOST, RankError, "Traceback of it"),
     "our-fault-while-the-other-begins": (FAULT + "\ntime.sleep(60)", RankError, "Traceback of it"),
-    "without-a-word": ("if rank: sys.exit(9)" + PEER_LOST, ResumableError, "another rank is gone"),
+    "without-a-word": ("if rank: time.sleep(2); sys.exit(9)" + PEER_LOST, ResumableError, "another rank is gone"),
 }
 
 

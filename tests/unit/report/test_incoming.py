@@ -82,7 +82,7 @@ def analysis(folder: Path, name: str = "king") -> Analysis:
 
 def record(folder: Path, name: str = "king") -> RoundRecord:
     plain = round_record()
-    known = {"publishedModels": 1, "cost": 3.4, "newImages": 161, "newShare": 1.0, "newClasses": 3, "imbalance": 12}
+    known = {"publishedModels": 1, "cost": 3.4, "newImages": 161, "newShare": 1.0, "newClasses": 3, "imbalance": 24}
     analysed = plain.analyse.model_copy(update={"analysis": analysis(folder, name), "decision": decide(known)})
     return plain.model_copy(update={"analyse": analysed})
 
@@ -91,7 +91,7 @@ def test_page__tells_warnings_drift_and_the_choice(tmp_path: Path) -> None:
     page = render_round(record(tmp_path), lineage=())
     assert "king and queen look swapped" in page
     assert "AUC 0.93" in page and "less than 1 case of 100" in page
-    assert "classBalance. the commonest class has 12 times the boxes of the rarest" in page
+    assert "classBalance. the commonest class has 24 times the boxes of the rarest" in page
     assert "full with cost at most 1.25 (is 3.4)" in page
     assert '<a href="#incoming">' in page
 

@@ -16,11 +16,12 @@ from treering_api.fields import Block
 from treering_api.model import CertificateAuthority
 from treering_api.policies import BatchNorm, Distill, Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
+from treering_api.retrain import Retrain
 from treering_api.rules import Rule
 from treering_api.spec import Spec
 
 RULED: tuple[type[Block], ...] = (
-    IncrementalTrain, Spec, Policies, BatchNorm, Distill, Freeze, Replay, Unfreeze,
+    IncrementalTrain, Spec, Policies, BatchNorm, Distill, Freeze, Replay, Retrain, Unfreeze,
     CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
 )  # fmt: skip
 RULES = [(block, rule) for block in RULED for rule in block.rules]
@@ -82,6 +83,10 @@ CASES: list[tuple[type[Block], int, dict[str, Any], bool]] = [
     (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all"}, "batchNorm": {"enabled": False}}, True),
     (Policies, 0, {"freeze": {"layers": 3, "batchNorm": "all", "enabled": False}, "batchNorm": {}}, True),
     (Policies, 0, {"freeze": {"layers": 3}, "batchNorm": {}}, True),
+    (Retrain, 0, {}, False),
+    (Retrain, 0, {"everyRounds": 5}, True),
+    (Retrain, 0, {"driftSum": 2.5}, True),
+    (Retrain, 0, {"everyRounds": 5, "driftSum": 2.5}, True),
     (Unfreeze, 1, {}, True),
     (Unfreeze, 1, {"stages": []}, True),
     (Unfreeze, 1, {"stages": [{"learns": "all"}]}, False),

@@ -74,7 +74,7 @@ class Incoming:
     dots: tuple[Dot, ...]
 
 
-def incoming(analysis: Analysis, old_classes: Sequence[str]) -> Incoming:
+def incoming(analysis: Analysis, old_classes: Sequence[str], *, with_pictures: bool = True) -> Incoming:
     """The section of an analysis."""
     looks = [_plot(*_LOOKS[name], item) for name, item in analysis.looks.items() if item.new.count]
     shapes = [_plot(*_SHAPES[name], item) for name, item in analysis.shapes.items() if item.new.count]
@@ -82,7 +82,7 @@ def incoming(analysis: Analysis, old_classes: Sequence[str]) -> Incoming:
         analysis=analysis,
         plots=(*looks, *shapes),
         classes=tuple(_class_line(item, old_classes) for item in analysis.classes),
-        dots=tuple(_dots(analysis.map)),
+        dots=tuple(_dots(analysis.map, with_pictures=with_pictures)),
     )
 
 
@@ -111,9 +111,9 @@ def _class_line(item: ClassDrift, old_classes: Sequence[str]) -> ClassLine:
     return ClassLine(item, item.name not in old_classes, times, looser)
 
 
-def _dots(points: Sequence[MapPoint]) -> Iterator[Dot]:
+def _dots(points: Sequence[MapPoint], *, with_pictures: bool) -> Iterator[Dot]:
     """New images first in line for a thumbnail's place, so that a full page still shows what came."""
-    pictured = [place for place, point in enumerate(points) if point.path]
+    pictured = [place for place, point in enumerate(points) if point.path and with_pictures]
     half = THUMBNAILS // 2
     new = [place for place in pictured if points[place].is_new]
     old = [place for place in pictured if not points[place].is_new]

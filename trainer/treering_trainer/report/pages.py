@@ -76,7 +76,7 @@ def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary], with_p
         findings=account.finding_groups(record),
         stages=account.stage_times(record),
         charts=curves.training_charts(record),
-        incoming=_incoming(record),
+        incoming=_incoming(record, with_pictures=with_pictures),
         pictures=worst,
         with_pictures=with_pictures,
         pictured={key for picture in worst for key in picture.keys},
@@ -113,10 +113,10 @@ def render_line(name: str, rounds: Sequence[RoundSummary], records: Sequence[Rou
     )
 
 
-def _incoming(record: RoundRecord) -> incoming.Incoming | None:
+def _incoming(record: RoundRecord, *, with_pictures: bool) -> incoming.Incoming | None:
     """None in rounds of versions that measured nothing."""
     found = record.analyse.analysis
-    return None if found is None else incoming.incoming(found, record.analyse.old_classes)
+    return None if found is None else incoming.incoming(found, record.analyse.old_classes, with_pictures=with_pictures)
 
 
 def _page(template: str, **values: object) -> str:

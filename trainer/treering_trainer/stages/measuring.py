@@ -17,7 +17,7 @@ from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.measures import Analysis, Portrait
 from treering_trainer.policies.interface import Detector, Glance
 from treering_trainer.stages.classes import labelled_classes
-from treering_trainer.stages.fetch import MEMORY, STATISTICS, current_folder, read_memory
+from treering_trainer.stages.fetch import MEMORY, STATISTICS, current_folder, line_memory
 from treering_trainer.stages.models import published_detector
 from treering_trainer.stages.workbench import Workbench
 
@@ -97,12 +97,10 @@ def known_statistics(bench: Workbench, stage: str, detector: Detector) -> Statis
 
 def memory_datasets(bench: Workbench) -> list[DataSet]:
     """What is remembered, by the increment that it came with."""
-    if isinstance(bench.plan.base, str):
-        return []
     names = bench.plan.known_classes
     index = {name: place for place, name in enumerate(names)}
     found: dict[str, list[Sample]] = {}
-    for item in read_memory(current_folder(bench) / MEMORY).items:
+    for item in line_memory(bench, MEMORY).items:
         found.setdefault(item.increment, []).append(item.to_sample(bench.bank, index))
     return [DataSet(name, "memory", names, train=tuple(samples), val=()) for name, samples in found.items()]
 
