@@ -10,8 +10,9 @@ import pytest
 from tests.plugins.api_server import LINES, ApiServer, Refusal
 from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
 from treering_api.model import CertificateAuthority
-from treering_api.policies import Freeze, Replay
+from treering_api.policies import BatchNorm, Distill, Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
+from treering_api.retrain import Retrain
 from treering_api.rules import Ruled
 from treering_api.spec import Spec
 
@@ -73,6 +74,11 @@ RULES: list[tuple[type[Ruled], Object]] = [
     (CertificateAuthority, {"store": {"uri": "s3://lines/oak", "certificateAuthority": {"key": "ca.crt"}}}),
     (Freeze, {"policies": {"freeze": {}}}),
     (Replay, {"policies": {"replay": {"ratio": 0}}}),
+    (Policies, {"policies": {"memory": "none", "replay": {}}}),
+    (BatchNorm, {"policies": {"batchNorm": {"alone": True, "statistics": "frozen"}}}),
+    (Distill, {"policies": {"distill": {"published": False}}}),
+    (Unfreeze, {"policies": {"unfreeze": {"schedule": "custom"}}}),
+    (Retrain, {"retrain": {}}),
 ]
 
 
