@@ -12,7 +12,7 @@ from treering_trainer.engine.crew import Crew
 from treering_trainer.engine.moments import OptimizerState
 from treering_trainer.engine.recipe import Listener, Recipe
 from treering_trainer.progress import EpochFinished, Message
-from treering_trainer.records import AnalyseRecord, EpochRecord, PrepareRecord, TrainRecord
+from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
 from treering_trainer.stages.fetch import current_folder
 from treering_trainer.stages.keeping import read_optimizer, save_kept, save_optimizer
@@ -64,7 +64,7 @@ def train(bench: Workbench) -> TrainRecord:
 def make_recipe(bench: Workbench) -> Recipe:
     """The round's training, without any "auto" left."""
     data = load_training(training_path(bench))
-    settings = settle(bench)
+    settings = settle(bench, len(data.new) + len(data.memory))
     sets = _val_sets(bench, data.names)
     return Recipe(
         names=data.names,
@@ -89,16 +89,20 @@ def make_recipe(bench: Workbench) -> Recipe:
     )
 
 
-def settle(bench: Workbench) -> ResolvedTraining:
-    """`spec.training` with the defaults of this kind of round."""
-    analysis, prepared = bench.record(AnalyseRecord), bench.record(PrepareRecord)
+def settle(bench: Workbench, images: int = 1) -> ResolvedTraining:
+    """`spec.training` with the defaults of this kind of round.
+
+    Args:
+        images: that an epoch shows; decides the epochs alone.
+    """
+    analysis = bench.record(AnalyseRecord)
     names = (*analysis.old_classes, *analysis.new_classes)
     return resolve_training(
         bench.plan.spec.training,
         strategy=analysis.strategy,
         new_classes=bool(analysis.new_classes),
         from_scratch=starts_from_scratch(bench, analysis.strategy),
-        images=max(prepared.new_images + prepared.memory_images, 1),
+        images=max(images, 1),
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
         gpu=bench.device != "cpu",
         cpus=bench.threads,
