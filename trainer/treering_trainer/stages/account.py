@@ -56,7 +56,8 @@ def versions() -> dict[str, str]:
 
 def settings(bench: Workbench) -> dict[str, str]:
     """What it takes to repeat the round: what "auto" became, the weights it started from, the policies in full."""
-    used, train, plan = settle(bench), bench.record(TrainRecord), bench.plan
+    prepared, train, plan = bench.record(PrepareRecord), bench.record(TrainRecord), bench.plan
+    used = settle(bench, prepared.new_images + prepared.memory_images)
     policies = effective_policies(bench)
     return {
         "seed": str(used.seed),

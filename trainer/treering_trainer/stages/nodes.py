@@ -20,6 +20,7 @@ from treering_trainer.stages.fetch import fetch_for_full, fetch_for_training
 from treering_trainer.stages.prepare import training_path
 from treering_trainer.stages.ranks import run_here
 from treering_trainer.stages.shelf import load_training
+from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import write_atomic
 
@@ -81,6 +82,7 @@ def _unpack(bench: Workbench, parcel: bytes) -> None:
         fetch_for_full(bench)
     bench.keep("analyse", analysis)
     write_atomic(training_path(bench), parts["training"].encode())
+    write_atomic(verified_path(bench.folder), parts["datasets"].encode())  # how long patience is depends on val sets
     data = load_training(training_path(bench))
     missing = [sample.image for sample in (*data.new, *data.memory) if not sample.image.is_file()]
     if missing:

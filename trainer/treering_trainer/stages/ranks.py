@@ -21,6 +21,7 @@ from treering_trainer.engine.meeting import Meeting, host_meeting
 from treering_trainer.progress import Message
 from treering_trainer.records import AnalyseRecord
 from treering_trainer.stages.prepare import training_path
+from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.work import Work
 from treering_trainer.stages.workbench import Workbench
 
@@ -72,5 +73,6 @@ def _meeting_of(bench: Workbench) -> AbstractContextManager[Meeting]:
 def _pack(bench: Workbench) -> bytes:
     """What other nodes can't make themselves: pseudo-labels come from one model on one machine, the strategy too."""
     analysis = bench.record(AnalyseRecord).model_dump_json()
-    training = training_path(bench).read_text()
-    return json.dumps({"attempt": bench.attempt, "analysis": analysis, "training": training}).encode()
+    training, datasets = training_path(bench).read_text(), verified_path(bench.folder).read_text()
+    parts = {"attempt": bench.attempt, "analysis": analysis, "training": training, "datasets": datasets}
+    return json.dumps(parts).encode()
