@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic.alias_generators import to_camel
 
-from treering_api.policies import BLOCKS
+from treering_api.policies import BLOCKS, Policies
 
 BATCH = 16
 JOINT_EPOCHS = 20
@@ -85,7 +85,18 @@ _ABLATIONS = tuple(
            epochs=TUNING_EPOCHS, rate=2e-3)
     for block, settings in ALONE.items()
 )  # fmt: skip
-METHODS: dict[str, Method] = {method.name: method for method in (*_FIXED, *_ABLATIONS)}
+_DEFAULTS = Policies().resolve().active()
+_ADDED = tuple(
+    Method(f"default+{block}", "line", f"Treering as it comes with {block}", {block: dict(settings)})
+    for block, settings in ALONE.items()
+    if block not in _DEFAULTS
+)
+_TAKEN = tuple(
+    Method(f"default-{block}", "line", f"Treering as it comes without {block}", {block: {"enabled": False}})
+    for block in _DEFAULTS
+    if block != "replay"  # which is `no-memory`
+)
+METHODS: dict[str, Method] = {method.name: method for method in (*_FIXED, *_ABLATIONS, *_ADDED, *_TAKEN)}
 """Every method by name, in the order of the tables."""
 FIRST = "first"
 """Name of the rows of the first-round model that all methods but joint start from."""

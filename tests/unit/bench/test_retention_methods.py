@@ -11,7 +11,7 @@ from bench.retention.options import Options, parse
 from bench.retention.scenarios import SCENARIOS
 from treering_api import Replay
 from treering_api.load import read
-from treering_api.policies import BLOCKS
+from treering_api.policies import BLOCKS, Policies
 
 LINES = [name for name, method in METHODS.items() if method.kind == "line"]
 
@@ -47,6 +47,15 @@ def test_methods__each_policy_alone_on_top_of_plain() -> None:
         assert set(active) == {"replay", "pseudoLabels", block}
     snake = {"".join("_" + c.lower() if c.isupper() else c for c in block) for block in ALONE}
     assert snake | {"replay", "pseudo_labels"} == set(BLOCKS)
+
+
+def test_methods__each_policy_added_to_the_defaults_or_taken_from_them() -> None:
+    usual = set(Policies().resolve().active())
+    for name in (name for name in METHODS if name.startswith(("default+", "default-"))):
+        block = name[len("default+") :]
+        changed = read(resource(name), block).spec.policies.resolve().active()
+        assert set(changed) ^ usual == {block}
+        assert (block in changed) == ("+" in name)
 
 
 def record(**changes: Any) -> dict[str, Any]:

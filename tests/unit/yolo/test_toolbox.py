@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tests.plugins.tiny_training import IMAGE_SIZE, differing, make_samples, seeing_model, tensors_of
+from treering_api import ResumableError
 from treering_trainer.dataset import Sample, no_boxes
+from treering_trainer.engine.stop import StopRequest
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.toolbox import YoloToolbox
 
@@ -48,3 +51,16 @@ def test_map50__without_an_object_there_is_nothing_to_measure(tmp_path: Path) ->
     assert told.keys() == {NAMES[int(row[0])] for row in sample.boxes}
     assert differing(before, tensors_of(model)) == []
     assert not torch.is_inference_mode_enabled()
+
+
+def test_a_stop__is_heeded_before_the_next_batch_and_before_a_measurement(tmp_path: Path) -> None:
+    """Searching for the best point between two models, or importances, may take as long as the training did."""
+    samples, stop = make_samples(tmp_path, 3), StopRequest()
+    toolbox = YoloToolbox(IMAGE_SIZE, "cpu", stop=stop)
+    batches = toolbox.batches(samples, NAMES, batch=1)
+    next(batches)
+    stop.request("SIGTERM")
+    with pytest.raises(ResumableError, match="stopped by SIGTERM"):
+        next(batches)
+    with pytest.raises(ResumableError, match="stopped by SIGTERM"):
+        toolbox.map50(seeing_model(NAMES), samples)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from treering_api import BadSpecError, ResumableError
+from treering_trainer.engine.stop import StopRequest
 from treering_trainer.stages.fetch import base_path, current_folder
 from treering_trainer.stages.weights import teacher_fields, teacher_path
 from treering_trainer.stages.workbench import Workbench
@@ -89,7 +90,8 @@ def candidate_detector(bench: Workbench) -> YoloDetector:
 def toolbox(bench: Workbench) -> YoloToolbox:
     """The machinery around models, for policies."""
     workers = 0 if bench.device == "cpu" else min(bench.threads, 4)
-    return YoloToolbox(bench.plan.spec.model.image_size, bench.device, workers=workers)
+    stop = bench.stop if bench.crew.count == 1 else StopRequest()  # ranks stop together, after the same batch
+    return YoloToolbox(bench.plan.spec.model.image_size, bench.device, workers=workers, stop=stop)
 
 
 def make_detector(bench: Workbench, model: DetectionModel) -> YoloDetector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.tal import make_anchors
 
 from treering_trainer.dataset import Sample, no_boxes
+from treering_trainer.engine.stop import StopRequest
 from treering_trainer.policies.freeze import backbone_length, layers_of
 from treering_trainer.policies.interface import Dense
 from treering_trainer.yolo.detector import YoloDetector
@@ -43,11 +44,13 @@ class YoloToolbox:
         image_size: side of the network's input, pixels.
         device: as torch names it.
         workers: processes that load images.
+        stop: heeded between batches; what was begun here is begun anew by the next attempt.
     """
 
     image_size: int
     device: str
     workers: int = 0
+    stop: StopRequest = field(default_factory=StopRequest)
 
     def dense(self, model: nn.Module, predictions: Any) -> tuple[Dense, ...]:
         """What the output of `model` says, from training or evaluation mode; one entry per branch of the head."""
@@ -93,6 +96,7 @@ class YoloToolbox:
             samples, names, image_size=self.image_size, batch=batch, stride=STRIDE, workers=self.workers
         )
         for found in loader:
+            self.stop.check("train")
             placed = {key: value.to(self.device) if torch.is_tensor(value) else value for key, value in found.items()}
             images = placed["img"].float() / 255
             yield images, {**placed, "img": images}
@@ -137,6 +141,7 @@ class YoloToolbox:
         told = [replace(sample, ignored=no_boxes()) for sample in samples]  # they are no objects
         if not any(len(sample.boxes) for sample in told):
             return {}
+        self.stop.check("train")
         with tempfile.TemporaryDirectory() as folder:
             score, _ = evaluate(self.detector(model), told, name="probe", kind="val", folder=Path(folder))
         return {name: found.map50 for name, found in score.classes.items()}

@@ -167,6 +167,7 @@ def _trained(recipe: Recipe, averaged: DetectionModel, tally: Tally, moments: Op
     shown = replace(shown_in(recipe), trained=trained)
     for policy in recipe.policies:
         if policy.works_after:
+            recipe.stop.check("train")
             recipe.listener.finish(policy.name)
         policy.finish(model.eval(), shown)
     kept = {policy.name: dict(policy.keep(model.eval(), shown)) for policy in recipe.policies}
