@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from safetensors.numpy import load_file
 from ultralytics.engine import trainer
 
@@ -82,6 +84,8 @@ def test_retention__from_pictures_to_plots(here: None, data: Path, capsys: pytes
     ]  # fmt: skip
     joint, first, naive, plain = report["rows"]
     assert set(joint["scores"]) == {f"val/{name}" for name in CLASSES}
+    (used, *_), on_gpu = (root / "cache" / "bare").glob("*/run/args.yaml"), torch.cuda.is_available()
+    assert yaml.safe_load(used.read_text())["amp"] is on_gpu, "on a processor half precision takes hours"
     assert (joint["cost"]["image_passes"], joint["joint_passes"], naive["cost"]["image_passes"]) == (16, 16, 8)
     assert first["old"] == [] and first["new"] == ["val/ring", "val/bark"]
     assert plain["old"] == ["val/ring", "val/bark"] and plain["new"] == ["val/leaf", "val/root"]
