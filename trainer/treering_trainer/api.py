@@ -6,12 +6,12 @@
     treering.history("cards.yaml")
 
 A line is named by the path of its YAML file or given as an `IncrementalTrain`. Errors are `TreeringError`s. Importing
-this is quick; only `run`, `inspect` and `convert_model` load torch.
+this is quick; only `run`, `inspect` and what opens models load torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from treering_trainer.progress import Observer
     from treering_trainer.run import LineRun
     from treering_trainer.yolo.conversion import Conversion
+    from treering_trainer.yolo.fusion.fuse import Fusion, Source, Wanted
+    from treering_trainer.yolo.fusion.predictor import FusedDetector
 
 LineSource = str | Path | IncrementalTrain
 
@@ -247,6 +249,43 @@ def convert_model(
     if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
         raise BadSpecError("image size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
     return convert(path, out, Wanted(image_size, images, data), tell or (lambda _: None))
+
+
+def fuse_models(
+    sources: Sequence[Source], out: Path, wanted: Wanted | None = None, *, tell: Callable[[str], None] | None = None
+) -> Fusion:
+    """Write one detector that asks several models and fuses what they find; nothing is trained.
+
+    The originals are only read.
+
+    Args:
+        sources: 2 to 8 models, as `treering_trainer.yolo.fusion.fuse.Source`.
+        out: a folder that is not there yet; `load_fused` and ultralytics (`out/model.onnx`) open it.
+        wanted: how to fuse and what to measure on, as `treering_trainer.yolo.fusion.fuse.Wanted`.
+        tell: hears what is being done.
+
+    Raises:
+        BadSpecError: a file is no detector, or names, weights or thresholds don't fit; nothing is written.
+        BadDataError: the data can't be used.
+    """
+    from treering_trainer.yolo.fusion.fuse import Wanted, fuse
+
+    return fuse(sources, out, wanted or Wanted(), tell or (lambda _: None))
+
+
+def load_fused(folder: Path | str, *, device: str = "cpu") -> FusedDetector:
+    """A fused detector; its `predict` gives ultralytics' `Results`.
+
+    Args:
+        folder: what `fuse_models` or `treering fuse` wrote.
+        device: as torch names it.
+
+    Raises:
+        BadSpecError: it is no such folder, or a damaged one.
+    """
+    from treering_trainer.yolo.fusion.predictor import FusedDetector
+
+    return FusedDetector.load(folder, device)
 
 
 def roll_back_to(source: LineSource, round_number: int, *, certificate_authority: Path | None = None) -> Lineage:

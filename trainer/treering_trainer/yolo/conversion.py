@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -24,7 +24,7 @@ from treering_trainer.foreign.reading import opened
 from treering_trainer.foreign.recognition import Recognised, recognise, surplus
 from treering_trainer.foreign.tensors import EXPONENTS
 from treering_trainer.foreign.yolov9 import head_widths
-from treering_trainer.yolo.detector import YoloDetector
+from treering_trainer.yolo.detector import YoloDetector, on_processor
 from treering_trainer.yolo.equality import Proof, given_images, latencies_ms, prove
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.foreign import as_detection_model, load_foreign
@@ -33,7 +33,6 @@ from treering_trainer.yolo.yolov9 import build_original
 
 IMAGE_SIZE = 640
 FIELD = "FILE"
-BATCH = 8
 Tell = Callable[[str], None]
 
 
@@ -101,12 +100,12 @@ def convert(path: Path, out: Path, wanted: Wanted, tell: Tell) -> Conversion:
         found = recognise(file)
         after = as_detection_model(file, tensors, shown_as=str(path), field=FIELD)
         before = after if found.layout is None else _original(file, found, tensors)
-    image_size = wanted.image_size or _image_size(file)
+    image_size = wanted.image_size or trained_image_size(file)
     with _beside(out) as partial:
         save_ultralytics(after, partial, image_size=image_size, half=_is_half(file))
         written = load_foreign(partial, shown_as=str(out), field=FIELD)
         tell("comparing outputs")
-        given = given_images(wanted.images, _detector(written, image_size)) if wanted.images else ()
+        given = given_images(wanted.images, on_processor(written, image_size)) if wanted.images else ()
         proof = prove(before, written, image_size, given)
         _refuse_difference(proof)
         sides = _measure(before, written, (path.stat().st_size, partial.stat().st_size), image_size, wanted.data, tell)
@@ -145,7 +144,7 @@ def _measure(
     scores = []
     for name, model in zip(("before", "after"), models, strict=True):
         tell(f"measuring mAP {name}")
-        scores.append(_score(_detector(model, image_size), data))
+        scores.append(_score(on_processor(model, image_size), data))
     measured = [replace(side, map50=score[0], map50_95=score[1]) for side, score in zip(sides, scores, strict=True)]
     return measured[0], measured[1]
 
@@ -176,11 +175,6 @@ def _labelled(data: Path, names: tuple[str, ...]) -> list[Sample]:
     return samples
 
 
-def _detector(model: nn.Module, image_size: int) -> YoloDetector:
-    """An original model detects as ultralytics' do, as far as evaluation goes."""
-    return YoloDetector(cast("DetectionModel", model), image_size, "cpu", batch=BATCH)
-
-
 def _outcome(found: Recognised) -> str:
     if found.family == "yolov9-dual":
         return f"{found.label}, converted to ultralytics' YOLOv9-{found.size} without the auxiliary branch"
@@ -192,7 +186,8 @@ def _outcome(found: Recognised) -> str:
     return f"{found.label}: nothing to convert, an ultralytics model has no auxiliary branch; stripped to what deploys"
 
 
-def _image_size(file: ModelFile) -> int:
+def trained_image_size(file: ModelFile) -> int:
+    """Side of the input that a model was trained with, pixels; 640 where it does not say."""
     arguments: Any = file.attributes.get("args")
     size = arguments.get("imgsz") if isinstance(arguments, dict) else None
     fits = isinstance(size, int) and not isinstance(size, bool) and 64 <= size <= 2048 and size % 32 == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from treering_trainer.yolo.views import fuse_views, unmirror
 MAX_DETECTIONS = 300
 FAINTEST = 0.05
 LEAST_PX = 1.0
+FEW = 8
+"""Images of a small batch."""
 NMS_TIME_S = 600.0
 """Per image; ultralytics' own .05 s drops the rest of a batch without a word where the machine is busy."""
 
@@ -122,6 +124,14 @@ class YoloDetector:
             found=tuple(found[file] for file in files),
         )
 
+    def suppressed(self, images: torch.Tensor, confidence: float, overlap: float) -> list[torch.Tensor]:
+        """Per image (n, 6): x1, y1, x2, y2 in input pixels, confidence, class.
+
+        Args:
+            images: (n, 3, height, width), 0..1, on the detector's device.
+        """
+        return self._view(images, confidence, overlap)
+
     def _views(self, images: torch.Tensor, confidence: float, overlap: float, *, mirror: bool) -> list[torch.Tensor]:
         """Per image (n, 6): x1, y1, x2, y2 in input pixels, confidence, class."""
         if not mirror:
@@ -161,6 +171,11 @@ class YoloDetector:
         self.model.eval()
         for batch in self.loader(samples):
             yield batch, batch["img"].to(self.device).float() / 255
+
+
+def on_processor(network: nn.Module, image_size: int) -> YoloDetector:
+    """Any network that answers as ultralytics' do, in small batches on the processor: to measure it."""
+    return YoloDetector(cast("DetectionModel", network), image_size, "cpu", batch=FEW)
 
 
 def to_shares(rows: torch.Tensor, batch: dict[str, Any], position: int, images: torch.Tensor) -> Boxes:

@@ -1,4 +1,4 @@
-"""The folder of a fused detector: `fused.json`, each member's weights and description, and all of it as `model.onnx`."""
+"""The folder of a fused detector: `fused.json`, each member's weights, and all of it as `model.onnx`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from treering_api import BadSpecError
 from treering_trainer.yolo.fusion.boxes import fade, gather
 from treering_trainer.yolo.fusion.description import FusedDescription
 from treering_trainer.yolo.fusion.network import MOST_BOXES, FusedNetwork, Loops
-from treering_trainer.yolo.parts import grid_size
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import load_model, save_model
 
 DESCRIPTION = "fused.json"
 GRAPH = "model.onnx"
 OPSET = 17
-"""Of the ONNX standard (2022): the first with all operators that ultralytics' heads need, read by every runtime since."""
+"""Of the ONNX standard (2022): it has every operator needed here, and all runtimes since then read it."""
 
 
 def build_network(models: Sequence[DetectionModel], description: FusedDescription) -> FusedNetwork:
@@ -85,7 +84,7 @@ def export_graph(network: FusedNetwork, path: Path) -> None:
     graph = onnx.load(path)
     told = {
         "description": f"Treering: {len(network.members)} detectors fused by {network.description.method}",
-        "stride": max(grid_size(member.network) for member in network.members),
+        "stride": max(int(network.stride.max()), 32),
         "task": "detect",
         "batch": 1,
         "channels": 3,

@@ -1,8 +1,8 @@
 """Several models' boxes of one picture made one set, by tensors alone: the same code runs in Python and in ONNX.
 
-Libraries that fuse boxes (ensemble-boxes, by the author of weighted boxes fusion) work on NumPy arrays and can't become part
-of a graph; it is the reference in the tests. For the graph, `fade` and `gather` are compiled by TorchScript, which keeps
-their loops; ONNX has an operator for those.
+The library that fuses boxes (ensemble-boxes, by the author of weighted boxes fusion) works on NumPy arrays and can't
+become part of a graph; it is the reference in the tests. For the graph, `fade` and `gather` are compiled by
+TorchScript, which keeps their loops; ONNX has an operator for those.
 
 Boxes are rows x1, y1, x2, y2 in pixels; scores are 0..1; classes and members are whole numbers.
 """

@@ -1,7 +1,7 @@
 """The fused detector as one network: a picture in, boxes of all classes out, so that it runs wherever a network runs.
 
-Its output is the one of ultralytics' models that bring their suppression along, (images, 300, 6): ultralytics' predictor
-and validator, ours, and the ONNX runtime take it as it is.
+Its output is the one of ultralytics' models that bring their suppression along, (images, 300, 6): ultralytics'
+predictor and validator, ours, and the ONNX runtime take it as it is.
 """
 
 from __future__ import annotations
@@ -133,12 +133,17 @@ class FusedNetwork(nn.Module):
         members = torch.cat([torch.full_like(found[2], place) for place, found in enumerate(chosen)])
         boxes, scores, classes, members = self._unite(boxes, scores, classes, members)
         if self.description.rival_overlap is not None:
-            padded = _with_nobody(boxes, scores, classes, members)
-            scores = yield_to_rivals(*padded, self.knows, self.description.rival_overlap)[:-1]
+            scores = self._compete(boxes, scores, classes, members, self.description.rival_overlap)
         scores = torch.where(scores >= self.thresholds[classes], scores, torch.zeros_like(scores))
         rows = torch.cat([boxes, scores[:, None], classes[:, None].to(boxes.dtype)], dim=1)
         rows = torch.cat([rows, rows.new_zeros((MOST_BOXES, 6))])
         return rows[rows[:, 4].topk(MOST_BOXES).indices]
+
+    def _compete(self, boxes: Tensor, scores: Tensor, classes: Tensor, members: Tensor, overlap: float) -> Tensor:
+        """Scores after competition; one empty box more is shown, since of none at all there is no maximum."""
+        boxes = torch.cat([boxes, boxes.new_zeros((1, 4))])
+        scores, classes, members = (torch.cat([each, each.new_zeros(1)]) for each in (scores, classes, members))
+        return yield_to_rivals(boxes, scores, classes, members, self.knows, overlap)[:-1]
 
     def _unite(
         self, boxes: Tensor, scores: Tensor, classes: Tensor, members: Tensor
@@ -154,10 +159,3 @@ class FusedNetwork(nn.Module):
         means, scores, weights, firsts = self.loops.gather(boxes, scores, classes, members, self.weights, how.overlap)
         classes, members = classes[firsts], members[firsts]
         return means, scores * weights / self.votes[classes], classes, members
-
-
-def _with_nobody(boxes: Tensor, scores: Tensor, classes: Tensor, members: Tensor) -> tuple[Tensor, ...]:
-    """One empty box more: of none at all there is no maximum."""
-    parts = ((boxes, boxes.new_zeros((1, 4))), (scores, scores.new_zeros(1)))
-    numbers = ((classes, classes.new_zeros(1)), (members, members.new_zeros(1)))
-    return tuple(torch.cat(part) for part in (*parts, *numbers))

@@ -1,0 +1,295 @@
+"""From model files to a fused detector: opened, straightened on labelled pictures, written, proven, measured.
+
+`treering fuse` calls it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import load_file
+
+from treering_api import BadDataError, BadSpecError, Verification
+from treering_trainer.dataset import DataSet, read_dataset
+from treering_trainer.foreign.reading import opened
+from treering_trainer.store import sha256_of
+from treering_trainer.yolo.conversion import trained_image_size
+from treering_trainer.yolo.detector import YoloDetector, on_processor
+from treering_trainer.yolo.foreign import as_detection_model
+from treering_trainer.yolo.fusion.artefact import GRAPH, build_network, save_fused
+from treering_trainer.yolo.fusion.calibration import FAINTEST, Judged, best_thresholds, judge, straighten
+from treering_trainer.yolo.fusion.description import MOST_MEMBERS, FusedDescription, Member, Method
+from treering_trainer.yolo.fusion.measuring import Row, Work, measure, prove_graph, remapped
+from treering_trainer.yolo.fusion.network import OWN_OVERLAP, FusedNetwork
+from treering_trainer.yolo.parts import class_names
+from treering_trainer.yolo.types import DetectionModel
+from treering_trainer.yolo.weights import ModelDescription, load_model
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model to fuse.
+
+    Args:
+        path: a model file of anywhere, or the folder of a published round.
+        taken: its own names of the classes that are taken; empty: all.
+        renamed: its own name of a class → the name in the fused detector, where it is another.
+        weight: of its word beside the others', above 0.
+    """
+
+    path: Path
+    taken: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How to fuse, and what to measure on.
+
+    Args:
+        image_size: pixels; None takes the largest of the members' trainings.
+        data: folders in YOLO layout; each speaks of the classes in its names.
+        thresholds: by fused class; `best`: where F1 is best on the data.
+        beside: a further model to measure beside, such as the one that merges the same classes.
+    """
+
+    method: Method = "wbf"
+    overlap: float = 0.55
+    sigma: float = 0.5
+    rival_overlap: float | None = 0.55
+    image_size: int | None = None
+    data: tuple[Path, ...] = ()
+    thresholds: Mapping[str, float] | Literal["best"] = field(default_factory=dict)
+    beside: Path | None = None
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What was made.
+
+    Args:
+        rows: members, the fused detector in Python and as a graph, and what was asked for beside.
+        difference: largest between Python's and the graph's output: pixels of a box, confidences.
+        proven_on: pictures that both have seen.
+        remarks: sentences about what could not be measured.
+    """
+
+    description: FusedDescription
+    rows: tuple[Row, ...]
+    difference: float
+    proven_on: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    model: DetectionModel
+    image_size: int
+    sha256: str
+
+
+def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fusion:
+    """Write the fused detector of `sources` into the new folder `out`; the originals are only read.
+
+    Raises:
+        BadSpecError: `out` can't be taken, a file is no detector, or classes, weights or thresholds don't fit.
+        BadDataError: the data can't be used.
+    """
+    if not 2 <= len(sources) <= MOST_MEMBERS:
+        raise BadSpecError("FILE", f"{len(sources)} given", f"Give 2 to {MOST_MEMBERS} models to fuse.")
+    _refuse_place(out)
+    datasets = [_dataset(folder) for folder in wanted.data]
+    found = []
+    for place, source in enumerate(sources, 1):
+        tell(f"reading {source.path}, in a process without network")
+        found.append(_open(source.path, f"FILE {place}"))
+    models = [one.model for one in found]
+    image_size = wanted.image_size or max(one.image_size for one in found)
+    description = _describe(sources, found, image_size, wanted)
+    remarks: list[str] = []
+    if datasets:
+        tell("straightening confidences")
+        description = _straightened(description, models, datasets, remarks)
+    description = description.model_copy(update={"thresholds": _thresholds(description, models, datasets, wanted)})
+    with _beside(out) as partial:
+        tell("writing weights and graph")
+        network = save_fused(models, description, partial)
+        samples = [sample for dataset in datasets for sample in dataset.val]
+        tell("comparing the graph with the network")
+        difference, pictures = prove_graph(network, partial / GRAPH, samples)
+        work = _works(sources, models, network, (out.name, partial), wanted)
+        rows = measure(work, datasets, image_size, tell)
+    return Fusion(description, rows, difference, pictures, tuple(remarks))
+
+
+def _open(path: Path, where: str) -> _Opened:
+    if path.is_dir():
+        try:
+            description = ModelDescription.model_validate_json((path / "model.json").read_bytes())
+            return _Opened(load_model(path), description.image_size, sha256_of(path / "model.safetensors"))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BadSpecError(
+                where, f"{path} is no folder of a published round ({error})", "Give one, or a model file."
+            ) from error
+    if not path.is_file():
+        raise BadSpecError(where, f"{path} does not exist", "Give a .pt or .safetensors file, or a round's folder.")
+    with opened(path, shown_as=str(path), field=where) as (file, tensors):
+        model = as_detection_model(file, load_file(tensors), shown_as=str(path), field=where)
+    return _Opened(model, trained_image_size(file), sha256_of(path))
+
+
+def _describe(sources: Sequence[Source], found: Sequence[_Opened], image_size: int, wanted: Wanted) -> FusedDescription:
+    members = tuple(
+        Member(
+            folder=f"member-{place}",
+            source=source.path.name,
+            sha256=one.sha256,
+            classes=_classes(source, class_names(one.model), f"FILE {place}"),
+            weight=source.weight,
+        )
+        for place, (source, one) in enumerate(zip(sources, found, strict=True), 1)
+    )
+    return FusedDescription(
+        image_size=image_size,
+        classes=tuple(dict.fromkeys(name for member in members for name in member.classes.values())),
+        members=members,
+        method=wanted.method,
+        overlap=wanted.overlap,
+        sigma=wanted.sigma,
+        rival_overlap=wanted.rival_overlap,
+    )
+
+
+def _classes(source: Source, names: tuple[str, ...], where: str) -> dict[str, str]:
+    for name in (*source.taken, *source.renamed):
+        if name not in names:
+            raise BadSpecError(
+                where,
+                f"{source.path} has no class {name!r}; it knows {', '.join(names[:20])}",
+                "Name one of its own classes.",
+            )
+    taken = [name for name in names if name in (source.taken or names)]
+    classes = {name: source.renamed.get(name, name) for name in taken}
+    if len(set(classes.values())) < len(classes):
+        twice = next(name for name in classes.values() if [*classes.values()].count(name) > 1)
+        raise BadSpecError(where, f"two of its classes would be called {twice!r}", "Rename one of them otherwise.")
+    return classes
+
+
+def _dataset(folder: Path) -> DataSet:
+    checked = read_dataset(folder, folder.name, "holdout", Verification())
+    for finding in checked.findings:
+        if finding.severity == "error":
+            raise BadDataError(finding.where, finding.found, finding.mend)
+    return checked.dataset
+
+
+def _straightened(
+    description: FusedDescription, models: Sequence[DetectionModel], datasets: Sequence[DataSet], remarks: list[str]
+) -> FusedDescription:
+    members = []
+    for member, model in zip(description.members, models, strict=True):
+        judged = _judge(on_processor(model, description.image_size), member.classes, datasets)
+        fitted = straighten(judged)
+        left = [name for name in member.classes if name not in fitted]
+        if left:
+            remarks.append(
+                f"{member.source}: confidences of {', '.join(left)} are as they were, since the data shows too few "
+                "right or wrong boxes of them."
+            )
+        members.append(member.model_copy(update={"straightened": fitted}))
+    return description.model_copy(update={"members": tuple(members)})
+
+
+def _thresholds(
+    description: FusedDescription, models: Sequence[DetectionModel], datasets: Sequence[DataSet], wanted: Wanted
+) -> dict[str, float]:
+    if wanted.thresholds == "best":
+        if not datasets:
+            raise BadSpecError("--threshold", "best, but there are no data to find it on", "Give --data, too.")
+        detector = on_processor(build_network(models, description), description.image_size)
+        judged = _judge(detector, {name: name for name in description.classes}, datasets)
+        return best_thresholds(judged)
+    for name in wanted.thresholds:
+        if name not in description.classes:
+            raise BadSpecError(
+                "--threshold",
+                f"no class is called {name!r}; there are {', '.join(description.classes[:20])}",
+                "Name a class of the fused detector.",
+            )
+    return dict(wanted.thresholds)
+
+
+def _judge(detector: YoloDetector, classes: Mapping[str, str], datasets: Sequence[DataSet]) -> dict[str, Judged]:
+    """A detector's boxes beside the truth, by its own class names; a data set counts for the classes it names.
+
+    Args:
+        classes: own name → fused name of those that count.
+    """
+    found: dict[str, list[Judged]] = {}
+    for dataset in datasets:
+        spoken = {own: fused for own, fused in classes.items() if fused in dataset.names}
+        samples = remapped(dataset, detector.names, spoken)
+        rows = detector.detect(samples, confidence=FAINTEST, overlap=OWN_OVERLAP)
+        for name, judged in judge(detector.names, samples, rows).items():
+            if name in spoken:
+                found.setdefault(name, []).append(judged)
+    return {name: Judged.joined(parts) for name, parts in found.items()}
+
+
+def _works(
+    sources: Sequence[Source],
+    models: Sequence[DetectionModel],
+    network: FusedNetwork,
+    place: tuple[str, Path],
+    wanted: Wanted,
+) -> list[Work]:
+    description, (name, folder) = network.description, place
+    size = description.image_size
+    works = [
+        Work(source.path.name, "member", on_processor(model, size), member.classes, _size(source.path))
+        for source, model, member in zip(sources, models, description.members, strict=True)
+    ]
+    own = {name: name for name in description.classes}
+    open_network = build_network(models, description.model_copy(update={"thresholds": {}}))
+    weights_bytes = _size(folder) - _size(folder / GRAPH)
+    works.append(Work(name, "fused", on_processor(open_network, description.image_size), own, weights_bytes))
+    works.append(Work(GRAPH, "graph", None, own, _size(folder / GRAPH), graph=folder / GRAPH))
+    if wanted.beside is not None:
+        beside = _open(wanted.beside, "--beside").model
+        detector = on_processor(beside, description.image_size)
+        known = {name: name for name in detector.names if name in own}
+        works.append(Work(wanted.beside.name, "beside", detector, known, _size(wanted.beside)))
+    return works
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _refuse_place(out: Path) -> None:
+    if out.exists():
+        raise BadSpecError("--out", f"{out} is there already", "Give another name; nothing is written over.")
+    if not out.parent.is_dir():
+        raise BadSpecError("--out", f"the folder {out.parent} does not exist", "Make it, or give another one.")
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that becomes it only when all went well."""
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        yield partial
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
