@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ultralytics import YOLO
+from ultralytics.engine.results import Boxes, Results
+from ultralytics.models import YOLO
 
 from tests.plugins.lines import draw_delivery
 from tests.plugins.tiny_training import TWO_BRANCHES, seeing_model, tiny_model
@@ -133,10 +134,11 @@ def test_cli__writes_measures_and_predicts(
 
     picture = next((data / "images" / "val").iterdir())
     mine = api.load_fused(tmp_path / "fused").predict(picture, confidence=0.05)[0]
-    theirs = YOLO(tmp_path / "fused" / "model.onnx", task="detect").predict(picture, conf=0.05, verbose=False)[0]
+    (theirs,) = YOLO(tmp_path / "fused" / "model.onnx", task="detect").predict(picture, conf=0.05, verbose=False)
+    assert isinstance(mine, Results) and isinstance(theirs, Results)
     assert mine.names == theirs.names == {0: "a", 1: "b", 2: "other"}
-    assert mine.boxes is not None and theirs.boxes is not None and len(mine.boxes)
-    assert torch.allclose(mine.boxes.data, theirs.boxes.data, atol=1e-2)
+    assert isinstance(mine.boxes, Boxes) and isinstance(theirs.boxes, Boxes) and len(mine.boxes)
+    assert torch.allclose(torch.as_tensor(mine.boxes.data), torch.as_tensor(theirs.boxes.data), atol=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -27,11 +26,10 @@ from treering_trainer.foreign.yolov9 import head_widths
 from treering_trainer.yolo.detector import YoloDetector, on_processor
 from treering_trainer.yolo.equality import Proof, given_images, latencies_ms, prove
 from treering_trainer.yolo.evaluation import evaluate
-from treering_trainer.yolo.foreign import as_detection_model, load_foreign
+from treering_trainer.yolo.foreign import as_detection_model, load_foreign, trained_image_size
 from treering_trainer.yolo.weights import save_ultralytics
 from treering_trainer.yolo.yolov9 import build_original
 
-IMAGE_SIZE = 640
 FIELD = "FILE"
 Tell = Callable[[str], None]
 
@@ -184,14 +182,6 @@ def _outcome(found: Recognised) -> str:
             f"to ultralytics' YOLOv9-{found.size}"
         )
     return f"{found.label}: nothing to convert, an ultralytics model has no auxiliary branch; stripped to what deploys"
-
-
-def trained_image_size(file: ModelFile) -> int:
-    """Side of the input that a model was trained with, pixels; 640 where it does not say."""
-    arguments: Any = file.attributes.get("args")
-    size = arguments.get("imgsz") if isinstance(arguments, dict) else None
-    fits = isinstance(size, int) and not isinstance(size, bool) and 64 <= size <= 2048 and size % 32 == 0
-    return size if fits and isinstance(size, int) else IMAGE_SIZE
 
 
 def _refuse_place(path: Path, out: Path) -> None:

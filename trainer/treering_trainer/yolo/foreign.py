@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -28,6 +29,8 @@ from treering_trainer.yolo.yolov9 import deploy_tensors
 
 KINDS = "Treering grows YOLO detection models of ultralytics (v8, v9, v10, 11, 12, 26): give such a checkpoint."
 HEADS = ("Detect", "v10Detect")
+IMAGE_SIZE = 640
+"""Pixels that a model was trained with, where it does not say; ultralytics' default."""
 
 
 def load_foreign(path: Path, *, shown_as: str, field: str = FIELD) -> DetectionModel:
@@ -71,6 +74,14 @@ def as_detection_model(
         raise BadSpecError(field, f"{shown_as} holds {found.label}", KINDS)
     _refuse_other_tasks(file, shown_as, field)
     return _rebuild(file, full, shown_as, field)
+
+
+def trained_image_size(file: ModelFile) -> int:
+    """Side of the input that a model was trained with, pixels; 640 where it does not say."""
+    arguments: Any = file.attributes.get("args")
+    size = arguments.get("imgsz") if isinstance(arguments, dict) else None
+    fits = isinstance(size, int) and not isinstance(size, bool) and 64 <= size <= 2048 and size % 32 == 0
+    return size if fits and isinstance(size, int) else IMAGE_SIZE
 
 
 def load_official(name: str, folder: Path) -> DetectionModel:

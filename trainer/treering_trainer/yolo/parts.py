@@ -48,7 +48,7 @@ def last_convolution(level: nn.Module) -> nn.Conv2d:
     return convolution
 
 
-def class_names(model: DetectionModel) -> tuple[str, ...]:
+def class_names(model: nn.Module) -> tuple[str, ...]:
     """Class names in head order."""
     names = cast("Mapping[int, str] | Sequence[str]", model.names)
     listed = [names[index] for index in sorted(names)] if isinstance(names, Mapping) else names

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from treering_api import BadSpecError
 from treering_trainer.yolo.fusion.boxes import fade, gather
 from treering_trainer.yolo.fusion.description import FusedDescription
-from treering_trainer.yolo.fusion.network import MOST_BOXES, FusedNetwork, Loops
-from treering_trainer.yolo.types import DetectionModel
+from treering_trainer.yolo.fusion.network import MOST_BOXES, FusedNetwork, Loops, Network
 from treering_trainer.yolo.weights import load_model, save_model
+from treering_trainer.yolo.yolov5 import DESCRIPTION as YOLOV5
+from treering_trainer.yolo.yolov5 import AnchorModel, load_yolov5, save_yolov5
 
 DESCRIPTION = "fused.json"
 GRAPH = "model.onnx"
@@ -24,19 +25,22 @@ OPSET = 17
 """Of the ONNX standard (2022): it has every operator needed here, and all runtimes since then read it."""
 
 
-def build_network(models: Sequence[DetectionModel], description: FusedDescription) -> FusedNetwork:
+def build_network(networks: Sequence[Network], description: FusedDescription) -> FusedNetwork:
     """The fused network of its members' models, which are made to give out all anchors."""
-    for model in models:
-        if model.end2end:
-            model.end2end = False  # its other branch, which sees every anchor, is what can be fused
-    return FusedNetwork(models, description)
+    for network in networks:
+        if network.end2end:
+            network.end2end = False  # its other branch, which sees every anchor, is what can be fused
+    return FusedNetwork(networks, description)
 
 
-def save_fused(models: Sequence[DetectionModel], description: FusedDescription, folder: Path) -> FusedNetwork:
+def save_fused(networks: Sequence[Network], description: FusedDescription, folder: Path) -> FusedNetwork:
     """Write the artefact, and give what was written as a network."""
     folder.mkdir(parents=True)
-    for model, member in zip(models, description.members, strict=True):
-        save_model(model, folder / member.folder, image_size=description.image_size, line="", round_number=0)
+    for each, member in zip(networks, description.members, strict=True):
+        if isinstance(each, AnchorModel):
+            save_yolov5(each, folder / member.folder)
+        else:
+            save_model(each, folder / member.folder, image_size=description.image_size, line="", round_number=0)
     (folder / DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
     network = load_network(folder)
     export_graph(network, folder / GRAPH)
@@ -51,7 +55,7 @@ def load_network(folder: Path) -> FusedNetwork:
     """
     try:
         description = FusedDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
-        models = [load_model(folder / member.folder) for member in description.members]
+        networks = [_load_member(folder / member.folder) for member in description.members]
     except FileNotFoundError as error:
         raise BadSpecError(
             str(folder), f"{error.filename} does not exist", "Give a folder that `treering fuse` wrote."
@@ -59,7 +63,11 @@ def load_network(folder: Path) -> FusedNetwork:
     except (ValidationError, RuntimeError, ValueError) as error:
         found = f"it is damaged ({str(error).splitlines()[0]})"
         raise BadSpecError(str(folder), found, "Make it anew with `treering fuse`.") from error
-    return build_network(models, description)
+    return build_network(networks, description)
+
+
+def _load_member(folder: Path) -> Network:
+    return load_yolov5(folder) if (folder / YOLOV5).exists() else load_model(folder)
 
 
 def export_graph(network: FusedNetwork, path: Path) -> None:

@@ -12,23 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from safetensors.torch import load_file
-
 from treering_api import BadDataError, BadSpecError, Verification
 from treering_trainer.dataset import DataSet, read_dataset
-from treering_trainer.foreign.reading import opened
-from treering_trainer.store import sha256_of
-from treering_trainer.yolo.conversion import trained_image_size
 from treering_trainer.yolo.detector import YoloDetector, on_processor
-from treering_trainer.yolo.foreign import as_detection_model
+from treering_trainer.yolo.donor import Donor, open_donor
 from treering_trainer.yolo.fusion.artefact import GRAPH, build_network, save_fused
 from treering_trainer.yolo.fusion.calibration import FAINTEST, Judged, best_thresholds, judge, straighten
 from treering_trainer.yolo.fusion.description import MOST_MEMBERS, FusedDescription, Member, Method
 from treering_trainer.yolo.fusion.measuring import Row, Work, measure, prove_graph, remapped
-from treering_trainer.yolo.fusion.network import OWN_OVERLAP, FusedNetwork
-from treering_trainer.yolo.parts import class_names
-from treering_trainer.yolo.types import DetectionModel
-from treering_trainer.yolo.weights import ModelDescription, load_model
+from treering_trainer.yolo.fusion.network import OWN_OVERLAP, FusedNetwork, Network
 
 Tell = Callable[[str], None]
 
@@ -89,13 +81,6 @@ class Fusion:
     remarks: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Opened:
-    model: DetectionModel
-    image_size: int
-    sha256: str
-
-
 def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fusion:
     """Write the fused detector of `sources` into the new folder `out`; the originals are only read.
 
@@ -110,49 +95,33 @@ def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fu
     found = []
     for place, source in enumerate(sources, 1):
         tell(f"reading {source.path}, in a process without network")
-        found.append(_open(source.path, f"FILE {place}"))
-    models = [one.model for one in found]
+        found.append(open_donor(source.path, shown_as=str(source.path), field=f"FILE {place}"))
+    networks = [one.network for one in found]
     image_size = wanted.image_size or max(one.image_size for one in found)
     description = _describe(sources, found, image_size, wanted)
     remarks: list[str] = []
     if datasets:
         tell("straightening confidences")
-        description = _straightened(description, models, datasets, remarks)
-    description = description.model_copy(update={"thresholds": _thresholds(description, models, datasets, wanted)})
+        description = _straightened(description, networks, datasets, remarks)
+    description = description.model_copy(update={"thresholds": _thresholds(description, networks, datasets, wanted)})
     with _beside(out) as partial:
         tell("writing weights and graph")
-        network = save_fused(models, description, partial)
+        network = save_fused(networks, description, partial)
         samples = [sample for dataset in datasets for sample in dataset.val]
         tell("comparing the graph with the network")
         difference, pictures = prove_graph(network, partial / GRAPH, samples)
-        work = _works(sources, models, network, (out.name, partial), wanted)
+        work = _works(sources, networks, network, (out.name, partial), wanted)
         rows = measure(work, datasets, image_size, tell)
     return Fusion(description, rows, difference, pictures, tuple(remarks))
 
 
-def _open(path: Path, where: str) -> _Opened:
-    if path.is_dir():
-        try:
-            description = ModelDescription.model_validate_json((path / "model.json").read_bytes())
-            return _Opened(load_model(path), description.image_size, sha256_of(path / "model.safetensors"))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise BadSpecError(
-                where, f"{path} is no folder of a published round ({error})", "Give one, or a model file."
-            ) from error
-    if not path.is_file():
-        raise BadSpecError(where, f"{path} does not exist", "Give a .pt or .safetensors file, or a round's folder.")
-    with opened(path, shown_as=str(path), field=where) as (file, tensors):
-        model = as_detection_model(file, load_file(tensors), shown_as=str(path), field=where)
-    return _Opened(model, trained_image_size(file), sha256_of(path))
-
-
-def _describe(sources: Sequence[Source], found: Sequence[_Opened], image_size: int, wanted: Wanted) -> FusedDescription:
+def _describe(sources: Sequence[Source], found: Sequence[Donor], image_size: int, wanted: Wanted) -> FusedDescription:
     members = tuple(
         Member(
             folder=f"member-{place}",
             source=source.path.name,
             sha256=one.sha256,
-            classes=_classes(source, class_names(one.model), f"FILE {place}"),
+            classes=_classes(source, one.names, f"FILE {place}"),
             weight=source.weight,
         )
         for place, (source, one) in enumerate(zip(sources, found, strict=True), 1)
@@ -193,11 +162,11 @@ def _dataset(folder: Path) -> DataSet:
 
 
 def _straightened(
-    description: FusedDescription, models: Sequence[DetectionModel], datasets: Sequence[DataSet], remarks: list[str]
+    description: FusedDescription, networks: Sequence[Network], datasets: Sequence[DataSet], remarks: list[str]
 ) -> FusedDescription:
     members = []
-    for member, model in zip(description.members, models, strict=True):
-        judged = _judge(on_processor(model, description.image_size), member.classes, datasets)
+    for member, each in zip(description.members, networks, strict=True):
+        judged = _judge(on_processor(each, description.image_size), member.classes, datasets)
         fitted = straighten(judged)
         left = [name for name in member.classes if name not in fitted]
         if left:
@@ -210,12 +179,12 @@ def _straightened(
 
 
 def _thresholds(
-    description: FusedDescription, models: Sequence[DetectionModel], datasets: Sequence[DataSet], wanted: Wanted
+    description: FusedDescription, networks: Sequence[Network], datasets: Sequence[DataSet], wanted: Wanted
 ) -> dict[str, float]:
     if wanted.thresholds == "best":
         if not datasets:
             raise BadSpecError("--threshold", "best, but there are no data to find it on", "Give --data, too.")
-        detector = on_processor(build_network(models, description), description.image_size)
+        detector = on_processor(build_network(networks, description), description.image_size)
         judged = _judge(detector, {name: name for name in description.classes}, datasets)
         return best_thresholds(judged)
     for name in wanted.thresholds:
@@ -247,7 +216,7 @@ def _judge(detector: YoloDetector, classes: Mapping[str, str], datasets: Sequenc
 
 def _works(
     sources: Sequence[Source],
-    models: Sequence[DetectionModel],
+    networks: Sequence[Network],
     network: FusedNetwork,
     place: tuple[str, Path],
     wanted: Wanted,
@@ -255,16 +224,16 @@ def _works(
     description, (name, folder) = network.description, place
     size = description.image_size
     works = [
-        Work(source.path.name, "member", on_processor(model, size), member.classes, _size(source.path))
-        for source, model, member in zip(sources, models, description.members, strict=True)
+        Work(source.path.name, "member", on_processor(each, size), member.classes, _size(source.path))
+        for source, each, member in zip(sources, networks, description.members, strict=True)
     ]
     own = {name: name for name in description.classes}
-    open_network = build_network(models, description.model_copy(update={"thresholds": {}}))
+    open_network = build_network(networks, description.model_copy(update={"thresholds": {}}))
     weights_bytes = _size(folder) - _size(folder / GRAPH)
     works.append(Work(name, "fused", on_processor(open_network, description.image_size), own, weights_bytes))
     works.append(Work(GRAPH, "graph", None, own, _size(folder / GRAPH), graph=folder / GRAPH))
     if wanted.beside is not None:
-        beside = _open(wanted.beside, "--beside").model
+        beside = open_donor(wanted.beside, shown_as=str(wanted.beside), field="--beside").network
         detector = on_processor(beside, description.image_size)
         known = {name: name for name in detector.names if name in own}
         works.append(Work(wanted.beside.name, "beside", detector, known, _size(wanted.beside)))

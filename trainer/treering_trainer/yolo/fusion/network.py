@@ -17,7 +17,10 @@ from treering_trainer.yolo.fusion.boxes import fade, gather, strongest, yield_to
 from treering_trainer.yolo.fusion.description import FusedDescription, Member
 from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.types import DetectionModel
+from treering_trainer.yolo.yolov5 import AnchorModel
 
+Network = DetectionModel | AnchorModel
+"""What can be a member."""
 MOST_BOXES = 300
 """Of a member and of all together, as ultralytics' own limit."""
 FAINTEST = 1e-3
@@ -43,7 +46,7 @@ class Selected(nn.Module):
     slopes: Tensor
     offsets: Tensor
 
-    def __init__(self, network: DetectionModel, member: Member, classes: tuple[str, ...]) -> None:
+    def __init__(self, network: Network, member: Member, classes: tuple[str, ...]) -> None:
         super().__init__()
         self.network = network
         names = class_names(network)
@@ -98,7 +101,7 @@ class FusedNetwork(nn.Module):
     thresholds: Tensor
     stride: Tensor
 
-    def __init__(self, networks: Sequence[DetectionModel], description: FusedDescription) -> None:
+    def __init__(self, networks: Sequence[Network], description: FusedDescription) -> None:
         super().__init__()
         names, members = description.classes, description.members
         self.description = description
