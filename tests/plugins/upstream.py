@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from treering_trainer.foreign.yolov9 import LAYOUTS, Layout
+from treering_trainer.yolo.yolov5 import AnchorHead, AnchorModel, Yolov5Description
 from treering_trainer.yolo.yolov9 import OriginalModel, build_original
 
 RENAMED = {"RepConv": "RepConvN", "RepCSP": "RepNCSP", "RepBottleneck": "RepNBottleneck"}
@@ -88,6 +89,33 @@ class _Model(nn.Module):
         self.yaml = {"nc": len(names), "depth_multiple": 0.33, "width_multiple": 0.25}
 
 
+def lively_yolov5(names: Sequence[str], *, levels: int = 3, seed: int = 1) -> AnchorModel:
+    """An untrained original YOLOv5n that is sure of something here and there."""
+    torch.manual_seed(seed)
+    widths = (64, 128, 256) if levels == 3 else (64, 128, 192, 256)
+    model = Yolov5Description(channels=16, widths=widths, anchors=3, classes=tuple(names)).network()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None and module.running_var is not None
+                module.running_mean.normal_(0, 0.1, generator=generator)
+                module.running_var.uniform_(0.5, 1.5, generator=generator)
+            if isinstance(module, AnchorHead):
+                module.anchors.uniform_(1, 4, generator=generator)
+    return model.eval()
+
+
+def save_whole_yolov5(model: AnchorModel, path: Path) -> None:
+    """Write it as YOLOv5's training does once it has ended: fp16, no optimizer."""
+    with stand_ins() as borrow:
+        saved = borrow(model)
+        saved.names, saved.yaml = [*model.names.values()], {"nc": len(model.names)}
+        for name in ("description", "sources", "task", "end2end"):
+            delattr(saved, name)
+        torch.save({"epoch": -1, "model": saved.half(), "ema": None, "optimizer": None}, path)
+
+
 def save_yolov5(path: Path, names: Sequence[str]) -> None:
     """Write what has the tensors that tell an original YOLOv5n."""
     with stand_ins() as borrow:
@@ -123,11 +151,11 @@ def stand_ins() -> Iterator[Any]:
 def _stand_in(module: nn.Module, modules: dict[str, types.ModuleType], made: dict[str, type]) -> type:
     name = type(module).__name__
     place = "models.common"
-    if name in ("OriginalModel", "_Model"):
+    if name in ("OriginalModel", "AnchorModel", "_Model"):
         place, name = "models.yolo", "DetectionModel" if name == "OriginalModel" else "Model"
-    elif name in ("OriginalHead", "_Detect"):
+    elif name in ("OriginalHead", "AnchorHead", "_Detect"):
         place = "models.yolo"
-        name = "Detect" if name == "_Detect" else "DualDDetect" if hasattr(module, "cv4") else "DDetect"
+        name = "Detect" if name in ("AnchorHead", "_Detect") else "DualDDetect" if hasattr(module, "cv4") else "DDetect"
     name = RENAMED.get(name, name)
     if name not in made:
         made[name] = type(name, (nn.Module,), {"__module__": place})
