@@ -24,6 +24,7 @@ from treering_api.load import parse, read
 from treering_api.looking import Delivery, LookPlan, LookResult
 from treering_api.measured import WARNING_LENGTH, WARNINGS, MeasuredDelivery
 from treering_api.mirror import Mirror, MirrorIncrement, MirrorModel
+from treering_api.notices import notices
 from treering_api.plan import (
     RETRY_ANNOTATION,
     STAGES,
@@ -87,7 +88,6 @@ from treering_api.status import (
     StoreStatus,
     Unanswered,
 )
-from treering_api.unsupported import notices, refuse_unsupported
 
 __all__ = [
     "API_VERSION",
@@ -180,7 +180,6 @@ __all__ = [
     "outstanding",
     "parse",
     "read",
-    "refuse_unsupported",
     "resolve_training",
     "roll_back",
     "seconds",

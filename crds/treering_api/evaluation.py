@@ -68,10 +68,10 @@ class Verification(Block):
     max_quarantined: Share = Field(
         default=0.01, description="Share of a data set's images that may be set aside before the round stops, 0 to 1."
     )
-    missing_labels: Literal["quarantine", "background"] = Field(
+    missing_labels: Literal["quarantine", "background", "unlabelled"] = Field(
         default="quarantine",
-        description="What an image without a label file is: set aside, or background. Empty label files are always "
-        "background.",
+        description="What an image without a label file is: set aside; background; or unlabelled: nobody looked at it, "
+        "and the published model, or the donors of a merge, label it. Empty label files are always background.",
     )
     min_box_px: Annotated[Float, Field(ge=0, le=1024)] = Field(
         default=1.0, description="Shortest side of a box that is still believed, in pixels of the image."

@@ -6,14 +6,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from treering_api.fields import Block, Bool, ClassName, Int, Key, ObjectName, Uri, WeightsUri
-from treering_api.rules import Count, Given, Rule
+from treering_api.fields import Block, Bool, ClassName, Int, Key, Keyed, ObjectName, Uri, WeightsUri
+from treering_api.rules import Count, Filled, Given, Not, Rule
+
+MOST_DONORS = 7
 
 
 class Donor(Block):
-    """A further model whose knowledge is merged into the first round's start (a later release)."""
+    """A further model whose knowledge the line's first round merges with the base's."""
 
-    uri: WeightsUri = Field(description="Where the donor's weights are.")
+    uri: WeightsUri = Field(
+        description="Where the donor's weights are: s3://bucket/path/x.pt, file:///path/x.pt or an official name "
+        "(yolov8n.pt). Of any size or architecture that Treering reads, original YOLOv5 and YOLOv9 among them."
+    )
     classes: Annotated[tuple[ClassName, ...], Field(max_length=1000)] = Field(
         default=(), description="Classes to take from it. Empty: all of them."
     )
@@ -21,6 +26,15 @@ class Donor(Block):
 
 class Model(Block):
     """What the first round starts from."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="classes",
+            found="classes of the base are named, but there are no donors to merge it with",
+            mend="Remove classes, or list donors",
+            expression=Count((Not(Filled("classes")), Filled("donors")), least=1),
+        ),
+    )
 
     base: WeightsUri = Field(
         description="Start weights: s3://bucket/path/x.pt, file:///path/x.pt, an official name that ultralytics "
@@ -34,8 +48,19 @@ class Model(Block):
         multiple_of=32,
         description="Side of the square that images are scaled into, in pixels; a multiple of 32.",
     )
-    donors: Annotated[tuple[Donor, ...], Field(max_length=16)] = Field(
-        default=(), description="Models to merge into the start. Refused by this release."
+    classes: Annotated[tuple[ClassName, ...], Field(max_length=1000)] = Field(
+        default=(), description="Where there are donors: classes of the base to keep. Empty: all of them."
+    )
+    donors: Annotated[tuple[Donor, ...], Field(max_length=MOST_DONORS), Keyed("uri")] = Field(
+        default=(),
+        description="Models to merge with the base in the first round, by fine-tuning; at most 7. Each teaches its "
+        "classes on all pictures, and the gate compares with each on its own classes.",
+    )
+    trunk: Literal["auto", "base", "interpolated"] = Field(
+        default="auto",
+        description="Where there are donors: whose layers below the classes the merged model starts from. base: the "
+        "base's; interpolated: the mean of the base and all donors of its origin; auto: whatever of these, and of "
+        "each donor's own, scores best on the increments' val pictures before training.",
     )
 
     @property

@@ -27,7 +27,6 @@ from treering_api import (
     Waiting,
     outstanding,
     parse,
-    refuse_unsupported,
     roll_back,
 )
 
@@ -120,9 +119,7 @@ def validate(source: LineSource) -> IncrementalTrain:
     Raises:
         BadSpecError: names the field, what was found and the mend.
     """
-    resource = load(source)
-    refuse_unsupported(resource.spec)
-    return resource
+    return load(source)
 
 
 def inspect(

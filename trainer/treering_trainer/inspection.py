@@ -17,6 +17,7 @@ from treering_trainer.line import open_line
 from treering_trainer.progress import Observer, Observers, StageFinished, StageStarted
 from treering_trainer.records import Finding, SplitCount
 from treering_trainer.run import Setting, own_line_folder, workbench
+from treering_trainer.stages.donors import fetch_donors
 from treering_trainer.stages.fetch import fetch_memory, fetch_source, holdout_sources, increment_sources
 from treering_trainer.stages.verify import Examined, examine, not_measured, refuse_unmeasurable
 from treering_trainer.stages.workbench import Workbench
@@ -79,6 +80,8 @@ def inspect(
                 fetch_source(bench, source)
             if current is not None:
                 fetch_memory(bench)
+            elif bench.merges:
+                fetch_donors(bench)
             told.append(f"{len(sources)} data sets")
         with _stage(bench, "verify") as told:
             seen = examine(bench, plan.increments)

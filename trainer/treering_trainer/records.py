@@ -91,6 +91,25 @@ class Threshold(Record):
     boxes: int = Field(description="right boxes that it was measured on")
 
 
+class DonorRecord(Record):
+    """One of the models that a merge round makes one of; the base is the first."""
+
+    uri: str
+    sha256: str = Field(description="of its file")
+    label: str = Field(description="its kind, for people")
+    classes: tuple[str, ...] = Field(description="that were taken from it")
+    rows_fit: bool = Field(description="whether training starts from its rows of the head; else they are fitted anew")
+
+
+class MergeRecord(Record):
+    """What a merge round starts from."""
+
+    trunk: str = Field(description="URI of the model whose layers it starts from, or `interpolated`")
+    reason: str
+    scores: dict[str, float] = Field(description="by trunk, mAP50 before training; empty where none was compared")
+    donors: tuple[DonorRecord, ...]
+
+
 class PrepareRecord(Record):
     """What will be trained on."""
 
@@ -102,6 +121,7 @@ class PrepareRecord(Record):
     unsure: dict[str, int] = Field(default={}, description="boxes of the old model in which nothing is learned")
     thresholds: dict[str, Threshold] = Field(default={}, description="of the old model's boxes, by class name")
     policies: tuple[str, ...] = Field(description="in the order they act")
+    merge: MergeRecord | None = Field(default=None, description="what was merged; none in every other round")
     duration_s: float
 
 
@@ -180,8 +200,20 @@ class SetScore(Record):
         return sum(scores) / len(scores) if scores else None
 
 
+class DonorScore(Record):
+    """A donor beside the merged model, on the donor's own classes and the same sets."""
+
+    uri: str
+    classes: tuple[str, ...] = Field(description="that could be compared")
+    map50_before: float
+    map50: float
+
+
 class EvaluateRecord(Record):
-    """Before and after, on the same sets. `before` is empty in a line's first round."""
+    """Before and after, on the same sets. `before` is empty in a line's first round.
+
+    In a merge round `before` has the donors' scores, of each class the best donor's.
+    """
 
     before: tuple[SetScore, ...]
     after: tuple[SetScore, ...]
@@ -193,6 +225,7 @@ class EvaluateRecord(Record):
     forgetting: float | None = Field(description="mAP50 lost on old classes: before - after; negative is a gain")
     gain: float | None = Field(description="mAP50 on new classes; None where there are none")
     speed_ms: float = Field(description="inference per image on this machine, milliseconds")
+    donors: tuple[DonorScore, ...] = Field(default=(), description="in a merge round, each on its own classes")
     duration_s: float
 
 
@@ -200,7 +233,7 @@ class GateCheck(Record):
     """One rule of the gate and what it saw."""
 
     rule: str = Field(description="the field of evaluation.gate: maxForgetting, minGain, classFloor, ...")
-    subject: str = Field(description="a class, a set or `all`")
+    subject: str = Field(description="a class, a donor's URI, or `all`")
     measured: float | None
     limit: float
     passed: bool

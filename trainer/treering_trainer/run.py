@@ -23,7 +23,6 @@ from treering_api import (
     Spec,
     Waiting,
     notices,
-    refuse_unsupported,
     roll_back,
     seconds,
 )
@@ -84,7 +83,6 @@ def run_line(resource: IncrementalTrain, setting: Setting) -> LineRun:
     Raises:
         TreeringError: what stopped it; rounds that ended before are published and stay.
     """
-    refuse_unsupported(resource.spec)
     for notice in notices(resource.spec):
         setting.observer(Message("warning", notice))
     line = open_line(resource, setting.certificate_authority)
@@ -118,7 +116,6 @@ def run_plan(plan: RoundPlan, setting: Setting, standing: Standing) -> RoundSumm
         OutdatedError: the plan does not fit the line; nothing was done.
         TreeringError: what stopped it.
     """
-    refuse_unsupported(plan.spec)
     crew = choose_crew(plan.spec, os.environ)
     line = find_line(plan.line, plan.spec, setting.certificate_authority)
     own = setting.folder or default_folder(line)

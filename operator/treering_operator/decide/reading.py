@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from treering_api import RETRY_ANNOTATION, BadSpecError, Increment, Spec, Status, read, refuse_unsupported
+from treering_api import RETRY_ANNOTATION, BadSpecError, Increment, Spec, Status, read
 from treering_operator.decide.salvage import salvage
 
 _RETRY_LENGTH = 64
@@ -72,14 +72,9 @@ def _read_spec(resource: Mapping[str, Any]) -> tuple[Spec | None, BadSpecError |
     metadata = _mapping(resource.get("metadata"))
     bare = {key: value for key, value in resource.items() if key != "status"}
     try:
-        spec = read(bare, str(metadata.get("name") or "the resource")).spec
+        return read(bare, str(metadata.get("name") or "the resource")).spec, None
     except BadSpecError as error:
         return None, error
-    try:
-        refuse_unsupported(spec)
-    except BadSpecError as error:
-        return spec, error
-    return spec, None
 
 
 def _increments(resource: Mapping[str, Any]) -> tuple[Increment, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -58,6 +58,7 @@ class _Job:
     classes: _Classes
     settings: Verification
     needs_label: bool = True
+    teachable: bool = False
 
     def finding(self, severity: Literal["quarantine", "warning", "info"], fault: Fault, file: str) -> Finding:
         """A finding about this picture or its label file, by line where there is one."""
@@ -76,6 +77,7 @@ def read_dataset(
     workers: int = 0,
     on_image: OnImage | None = None,
     known: tuple[str, ...] = (),
+    needs_label: bool = True,
 ) -> Checked:
     """Read and check the data set in folder `root`.
 
@@ -89,7 +91,9 @@ def read_dataset(
         rename: class name in the delivery → class name in the line; two may become one.
         workers: threads, 0 for one more than there are processors.
         on_image: called in this thread after each picture with (done, total).
-        known: if given, train pictures need no label, and a data set without class names has these.
+        known: classes that a model knows already: a data set without class names has these, and that model can label
+            train pictures where the settings say that they come unlabelled.
+        needs_label: whether a train picture has to have a label file, or the settings' leave to have none.
 
     Returns:
         The samples that can be used, counts for both splits, and the findings, worst first and bounded in number.
@@ -99,12 +103,12 @@ def read_dataset(
     if not layout.folders and kind != "memory":
         return tally.checked(())  # most likely a wrong URI: that the names are missing too would only distract
     try:
-        found = known if known and not has_names(root) else read_names(root, name)
+        found = known if _unnamed(root, layout, settings, needs_label) and known else read_names(root, name)
         classes = _classes(renamed(found, rename, name, kind))
     except BadDataError as error:
         tally.refuse("BadClassNames", error)
         return tally.checked(())
-    jobs = _jobs(layout, name, classes, settings, needs_label=not known)
+    jobs = _jobs(layout, name, classes, settings, needs_label=needs_label, teachable=bool(known))
     for done, (job, outcome) in enumerate(_outcomes(jobs, workers), start=1):
         tally.take(job.folder.split, place(name, job.folder.name, job.image.name), outcome.sample, outcome.findings)
         if on_image is not None:
@@ -112,14 +116,23 @@ def read_dataset(
     return tally.checked(classes.union)
 
 
+def _unnamed(root: Path, layout: Layout, settings: Verification, needs_label: bool) -> bool:
+    """Whether a data set has no class names and needs none: with labels, their numbers would mean nobody knows what."""
+    without = not needs_label or settings.missing_labels == "unlabelled"
+    unlabelled = not needs_label or not any(folder.labels for folder in layout.folders)
+    return without and unlabelled and not has_names(root)
+
+
 def _classes(line_names: tuple[str, ...]) -> _Classes:
     union = tuple(dict.fromkeys(line_names))
     return _Classes(union, np.array([union.index(name) for name in line_names], dtype=np.float64))
 
 
-def _jobs(layout: Layout, name: str, classes: _Classes, settings: Verification, *, needs_label: bool) -> list[_Job]:
+def _jobs(
+    layout: Layout, name: str, classes: _Classes, settings: Verification, *, needs_label: bool, teachable: bool
+) -> list[_Job]:
     return [
-        _Job(name, folder, image, classes, settings, needs_label)
+        _Job(name, folder, image, classes, settings, needs_label, teachable)
         for folder in layout.folders
         for image in folder.images
     ]
@@ -166,6 +179,10 @@ def _unlabelled(job: _Job, picture: Picture, remarks: tuple[Finding, ...]) -> _O
         fault = Fault("TakenAsBackground", "no label file", "None needed: spec.verification.missingLabels says so.")
         remark = job.finding("info", fault, job.image.name)
         return _Outcome(_sample(job, picture, no_boxes()), (*remarks, remark))
+    if job.settings.missing_labels == "unlabelled" and job.teachable and job.folder.split == "train":
+        fault = Fault("Unlabelled", "no label file", "None needed: models label it, as spec.verification allows.")
+        sample = replace(_sample(job, picture, no_boxes()), labelled=False)
+        return _Outcome(sample, (*remarks, job.finding("info", fault, job.image.name)))
     folder = "/".join(part for part in ("labels", job.folder.name) if part)
     mend = (
         f"Deliver {folder}/{job.image.stem}.txt, empty if nothing is to be seen, or set "

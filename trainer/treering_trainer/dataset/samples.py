@@ -32,6 +32,7 @@ class Sample:
         sha256: hex digest of the file's bytes.
         phash: perceptual hash, 64 bits; pictures that look alike differ in few of them.
         ignored: shape (n, 5), as `boxes`: inside each, nothing is learned about whether the class is there or not.
+        labelled: whether people looked at it; else its boxes are none, and say nothing.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sample:
     sha256: str
     phash: int
     ignored: Boxes = field(default_factory=lambda: no_boxes())
+    labelled: bool = True
 
 
 @dataclass(frozen=True, eq=False)

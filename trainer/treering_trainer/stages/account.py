@@ -16,6 +16,7 @@ from treering_trainer.records import (
     TrainRecord,
     VerifyRecord,
 )
+from treering_trainer.stages.donors import donor_stamps
 from treering_trainer.stages.fetch import base_path
 from treering_trainer.stages.prepare import effective_policies
 from treering_trainer.stages.train import settle, used_precision
@@ -70,7 +71,7 @@ def settings(bench: Workbench) -> dict[str, str]:
         "device": train.device,
         "image size": str(plan.spec.model.image_size),
         **_start(bench),
-        **{f"{name} digest": digest for name, digest in teacher_stamps(bench).items()},
+        **({} if bench.merges else {f"{name} digest": digest for name, digest in teacher_stamps(bench).items()}),
         **{f"policy {name}": getattr(policies, _field(name)).model_dump_json() for name in policies.active()},
         **{f"override {name}": str(value) for name, value in used.overrides.items()},
         "plan": plan.digest(),
@@ -79,6 +80,10 @@ def settings(bench: Workbench) -> dict[str, str]:
 
 def _start(bench: Workbench) -> dict[str, str]:
     base = bench.plan.base
+    if bench.merges:
+        merged = bench.record(PrepareRecord).merge
+        trunk = {"trunk": merged.trunk} if merged is not None else {}
+        return {"base": bench.plan.spec.model.base, **trunk, **donor_stamps(bench)}
     if bench.record(AnalyseRecord).strategy == "incremental" and not isinstance(base, str):
         return {"base": base.uri, "base digest": base.digest}
     path = base_path(bench)

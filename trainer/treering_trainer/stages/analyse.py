@@ -25,7 +25,7 @@ def analyse(bench: Workbench) -> AnalyseRecord:
     start_s = time.monotonic()
     datasets = load_datasets(verified_path(bench.folder))
     increments = [dataset for dataset in datasets if dataset.kind == "increment"]
-    old = bench.plan.known_classes
+    old = bench.known_classes
     new = tuple(name for name in class_union(old, datasets) if name not in old)
     analysis = measure(bench, datasets)
     choice = choose(bench, increments, new, analysis)
@@ -59,7 +59,7 @@ def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:
     history = [item.dataset for item in checked]
     holdouts = [dataset for dataset in datasets if dataset.kind == "holdout"]
     settings = bench.plan.spec.verification
-    _refuse_strange_classes(history, class_union(bench.plan.known_classes, datasets))
+    _refuse_strange_classes(history, class_union(bench.known_classes, datasets))
     findings = [finding for item in checked for finding in item.findings]
     findings += cross_check(history, holdouts, None, settings)
     enforce([count for item in checked for count in item.counts], findings, settings)

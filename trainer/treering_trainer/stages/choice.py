@@ -13,10 +13,12 @@ from treering_trainer.dataset import DataSet, box_counts
 from treering_trainer.measures import Analysis
 from treering_trainer.policies.registry import actable
 from treering_trainer.policies.replay import memory_size
+from treering_trainer.stages.donors import donors
 from treering_trainer.stages.fetch import MEMORY, line_memory
 from treering_trainer.stages.workbench import Workbench
 
 _GIB = 2**30
+DONORS_ALONE = "what the donors taught has no labelled pictures that it could be learned from anew"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ def choose(
     """The round's strategy and policies."""
     plan = bench.plan
     settings = plan.spec.policies
+    if bench.merges:
+        return StrategyChoice("incremental", _merge_reason(bench), _for_merging(settings.resolve()))
+    if plan.spec.model.donors and plan.strategy == "full":
+        return StrategyChoice("incremental", f"{plan.reason}, but {DONORS_ALONE}"[:1024], settings.resolve())
     if plan.strategy != "auto" and not isinstance(plan.base, str):
         forced = plan.spec.strategy != plan.strategy
         reason = plan.reason if forced else f"spec.strategy is {plan.strategy}"
@@ -44,6 +50,8 @@ def choose(
         return StrategyChoice("incremental", reason, settings.resolve())
     decision = decide(measures(bench, increments, new_classes, analysis))
     strategy: Literal["incremental", "full"] = "full" if decision.answer("strategy") == "full" else "incremental"
+    if plan.spec.model.donors:
+        strategy = "incremental"
     if isinstance(plan.base, str):
         return StrategyChoice(strategy, decision.reason("strategy"), settings.resolve())
     chosen = actable(settings.resolve(), decision.policies)
@@ -51,8 +59,19 @@ def choose(
     new_images = sum(len(dataset.train) for dataset in increments)
     brings = f"{new_images} new images" + (f" with new classes {', '.join(new_classes)}" if new_classes else "")
     old = sum(bench.lineage.train_images.values())
-    reason = f"{brings} beside {old} old ones: {decision.reason('strategy')}"[:1024]
+    why = DONORS_ALONE if plan.spec.model.donors else decision.reason("strategy")
+    reason = f"{brings} beside {old} old ones: {why}"[:1024]
     return StrategyChoice(strategy, reason, settings.with_chosen(chosen).resolve(), decision)
+
+
+def _merge_reason(bench: Workbench) -> str:
+    taken = "; ".join(f"{one.name} ({len(one.classes)} classes)" for one in donors(bench))
+    return f"models are merged: {taken}"[:1024]
+
+
+def _for_merging(settings: Policies) -> Policies:
+    """Without policies that need one old model with the classes of all: of several, the boxes teach."""
+    return settings.model_copy(update=dict.fromkeys(("distill", "ewc", "weight_merge")))
 
 
 def measures(

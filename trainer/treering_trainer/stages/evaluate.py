@@ -10,7 +10,8 @@ from typing import Literal
 
 from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.progress import Measured
-from treering_trainer.records import AnalyseRecord, EvaluateRecord, SetScore
+from treering_trainer.records import AnalyseRecord, DonorScore, EvaluateRecord, SetScore
+from treering_trainer.stages.donors import donor_detectors
 from treering_trainer.stages.models import candidate_detector, published_detector
 from treering_trainer.stages.shelf import load_datasets
 from treering_trainer.stages.verify import remembered_datasets, verified_path
@@ -38,7 +39,10 @@ def evaluate(bench: Workbench) -> EvaluateRecord:
     sets = evaluation_sets(bench, candidate.names)
     after, speed_ms = score(bench, candidate, sets, bench.folder / "evaluate" / "after", worst=WORST)
     before: tuple[SetScore, ...] = ()
-    if analysis.old_classes:
+    compared: tuple[DonorScore, ...] = ()
+    if bench.merges:
+        before, compared = _donors_before(bench, sets, after)
+    elif analysis.old_classes:
         before, _ = score(bench, published_detector(bench), sets, bench.folder / "evaluate" / "before")
     old_before, old_after = compare(before, after, analysis.old_classes)
     record = EvaluateRecord(
@@ -52,10 +56,38 @@ def evaluate(bench: Workbench) -> EvaluateRecord:
         forgetting=None if old_before is None or old_after is None else old_before - old_after,
         gain=_mean([value for name, value in class_means(after).items() if name in analysis.new_classes]),
         speed_ms=speed_ms,
+        donors=compared,
         duration_s=time.monotonic() - start_s,
     )
     _measure(bench, record)
     return record
+
+
+def _donors_before(
+    bench: Workbench, sets: Sequence[EvaluationSet], after: Sequence[SetScore]
+) -> tuple[tuple[SetScore, ...], tuple[DonorScore, ...]]:
+    """The donors' scores, of each class on each set the best; and each beside the merged model on its classes."""
+    best: dict[tuple[str, str], SetScore] = {}
+    compared = []
+    for place, (donor, detector) in enumerate(donor_detectors(bench)):
+        found, _ = score(bench, detector, sets, bench.folder / "evaluate" / f"donor-{place}")
+        found = tuple(_only(item, set(donor.classes)) for item in found)
+        for item in found:
+            other = best.get((item.kind, item.name))
+            best[item.kind, item.name] = item if other is None else _better(other, item)
+        theirs, ours = compare(found, after, donor.classes)
+        if theirs is not None and ours is not None:
+            shown = tuple(name for name in donor.classes if name in class_means(found))
+            compared.append(DonorScore(uri=donor.uri, classes=shown, map50_before=theirs, map50=ours))
+    return tuple(best.values()), tuple(compared)
+
+
+def _better(one: SetScore, other: SetScore) -> SetScore:
+    classes = dict(one.classes)
+    for name, found in other.classes.items():
+        if name not in classes or found.map50 > classes[name].map50:
+            classes[name] = found
+    return one.model_copy(update={"classes": classes})
 
 
 def evaluation_sets(bench: Workbench, names: tuple[str, ...]) -> list[EvaluationSet]:

@@ -141,7 +141,8 @@ def _candidates(bench: Workbench) -> tuple[tuple[MemoryItem, ...], tuple[Sample,
     for dataset in load_datasets(verified_path(bench.folder)) if bench.learns else ():  # what was learned, no more
         classes = sorted(labelled_classes(dataset))
         for sample in dataset.train if dataset.kind == "increment" else ():
-            item = MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=classes)
+            spoken = classes if sample.labelled else []
+            item = MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=spoken)
             items[sample.sha256] = _united(items.get(sample.sha256), item)
             samples[sample.sha256] = _resample(sample, items[sample.sha256], names)
     return tuple(items.values()), tuple(samples[key] for key in items)

@@ -21,6 +21,7 @@ from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
 from treering_trainer.progress import Message
 from treering_trainer.records import AnalyseRecord, FetchRecord
+from treering_trainer.stages.donors import donor_stamps, fetch_donors
 from treering_trainer.stages.keeping import KEPT, OPTIMIZER
 from treering_trainer.stages.weights import fetch_teachers, fetch_weights, named, teacher_stamps, weights_place
 from treering_trainer.stages.workbench import Workbench
@@ -70,12 +71,12 @@ def fetch(bench: Workbench) -> FetchRecord:
     start_s = time.monotonic()
     first = isinstance(bench.plan.base, str)
     pulled = [_fetch_base(bench)] if first else [_fetch_published(bench), _fetch_bank(bench)]
-    pulled += fetch_teachers(bench)
+    pulled += fetch_donors(bench) if bench.merges else fetch_teachers(bench)
     sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
     fetched = {f"{source.kind}/{source.name}": fetch_source(bench, source) for source in sources}
     pulled += [source.pulled for source in fetched.values()]
     stamps = {name: source.stamp for name, source in fetched.items()}
-    _start_anew_if_changed(bench, stamps | teacher_stamps(bench) | (_base_stamp(bench) if first else {}))
+    _start_anew_if_changed(bench, stamps | _weights_stamps(bench))
     _fetch_history_again(bench)
     return FetchRecord(
         objects=sum(part.objects for part in pulled),
@@ -134,7 +135,10 @@ def fetch_for_training(bench: Workbench) -> None:
     else:
         _fetch_published(bench)
         _fetch_bank(bench)
-    fetch_teachers(bench)
+    if bench.merges:
+        fetch_donors(bench)
+    else:
+        fetch_teachers(bench)
     for source in increment_sources(bench, bench.plan.increments):
         fetch_source(bench, source)
 
@@ -188,9 +192,12 @@ def read_learned(folder: Path) -> Learned:
     return Learned.model_validate_json(path.read_bytes()) if path.exists() else Learned()
 
 
-def _base_stamp(bench: Workbench) -> dict[str, str]:
-    """Changes with the base weights; a name that ultralytics knows always means the same ones."""
-    return {"base": sha256_of(base_path(bench))} if "://" in bench.plan.spec.model.base else {}
+def _weights_stamps(bench: Workbench) -> dict[str, str]:
+    """Change with the weights that the round starts or learns from; an official name always means the same ones."""
+    if bench.merges:
+        return donor_stamps(bench)
+    first = isinstance(bench.plan.base, str) and "://" in bench.plan.spec.model.base
+    return teacher_stamps(bench) | ({"base": sha256_of(base_path(bench))} if first else {})
 
 
 def _fetch_base(bench: Workbench) -> Pulled:

@@ -1,6 +1,7 @@
 """gate: whether the candidate may become the line's model, rule by rule and in words.
 
-Rules compare the same classes on the same sets. Points are hundredths of mAP50.
+Rules compare the same classes on the same sets. Points are hundredths of mAP50. A merged model is compared with each
+donor on the donor's own classes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def judge(scores: EvaluateRecord, rules: Gate) -> tuple[bool, tuple[GateCheck, .
 
 
 def _forgetting(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
-    if scores.forgetting is not None:
+    for donor in scores.donors:
+        who = f"the classes of {donor.uri.rstrip('/').rsplit('/', 1)[-1]}"
+        yield _limit("maxForgetting", donor.uri, who, donor.map50_before - donor.map50, rules.max_forgetting)
+    if scores.forgetting is not None and not scores.donors:
         yield _limit("maxForgetting", "all", "the old classes", scores.forgetting, rules.max_forgetting)
     if rules.max_class_forgetting is None:
         return
@@ -80,7 +84,7 @@ def _floors(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
 def _limit(rule: str, subject: str, who: str, lost: float, allowed: float) -> GateCheck:
     change = f"lost {_points(lost)} points of mAP50" if lost > 0 else f"gained {_points(-lost)} points of mAP50"
     if _points(abs(lost)) == "0.0":
-        change = "kept their mAP50" if subject == "all" else "kept its mAP50"
+        change = "kept their mAP50" if who.startswith("the ") else "kept its mAP50"
     return GateCheck(
         rule=rule,
         subject=subject,

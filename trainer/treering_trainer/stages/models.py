@@ -1,4 +1,4 @@
-"""The models of a round: the one to start from, the published one, the candidate."""
+"""The models of a round at work: the published one, further teachers, the candidate."""
 
 from __future__ import annotations
 
@@ -8,48 +8,16 @@ from pathlib import Path
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.stop import StopRequest
-from treering_trainer.stages.fetch import base_path, current_folder
+from treering_trainer.stages.fetch import current_folder
 from treering_trainer.stages.weights import teacher_fields, teacher_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.yolo.detector import YoloDetector
-from treering_trainer.yolo.head import grow_head
-from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.types import DetectionModel
-from treering_trainer.yolo.weights import from_scratch, load_foreign, load_model, load_official
+from treering_trainer.yolo.weights import load_foreign, load_model, load_official
 
 EXPORT_NEEDS = {"onnx": ("onnx", "onnxruntime", "onnxslim")}
 """Modules that ultralytics needs for a format, beyond our own dependencies."""
-
-
-def starts_from_scratch(bench: Workbench, strategy: str) -> bool:
-    """Whether the round's first weights are random."""
-    return strategy == "full" and bench.plan.spec.model.from_scratch
-
-
-def start_model(bench: Workbench, strategy: str, names: tuple[str, ...]) -> DetectionModel:
-    """The weights to train, with a head for `names`: the published model's, or the base's in a full round."""
-    seed = bench.plan.spec.training.seed
-    if strategy == "incremental":
-        return grow_head(load_model(current_folder(bench)), names, seed=seed)
-    base = bench.plan.spec.model.base
-    if bench.plan.spec.model.from_scratch:
-        return from_scratch(str(base_path(bench)) if "://" in base else base, names, shown_as=base, seed=seed)
-    return grow_head(_base_model(bench), names, seed=seed)
-
-
-def fitted_at_start(bench: Workbench, strategy: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Classes whose rows of the head fit the features below; of random weights all do, as little as any."""
-    if strategy == "incremental":
-        return bench.plan.known_classes
-    return names if bench.plan.spec.model.from_scratch else class_names(_base_model(bench))
-
-
-def _base_model(bench: Workbench) -> DetectionModel:
-    base = bench.plan.spec.model.base
-    if "://" in base:
-        return load_foreign(base_path(bench), shown_as=base)
-    return load_official(base, bench.shared / "models" / "official")
 
 
 def published_detector(bench: Workbench) -> YoloDetector:

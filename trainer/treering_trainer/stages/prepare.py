@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from treering_api import Policies
-from treering_trainer.dataset import DataSet, Sample, remap
-from treering_trainer.memory import Memory, Remembered
+from treering_trainer.dataset import DataSet, Sample, no_boxes, remap
+from treering_trainer.memory import Memory, MemoryItem, Remembered
 from treering_trainer.policies.interface import Policy, Situation, TrainingData
 from treering_trainer.policies.registry import active_policies
 from treering_trainer.records import AnalyseRecord, PrepareRecord
 from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import class_union, labelled_classes
+from treering_trainer.stages.donors import team_detector
 from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, line_memory
 from treering_trainer.stages.keeping import read_kept
+from treering_trainer.stages.merge import merged_model
 from treering_trainer.stages.models import published_detector, teacher_detectors, toolbox
 from treering_trainer.stages.shelf import load_datasets, save_training
 from treering_trainer.stages.verify import verified_path
@@ -29,7 +31,7 @@ def prepare(bench: Workbench) -> PrepareRecord:
     """Compose the training data and keep it in the work folder."""
     start_s = time.monotonic()
     datasets = load_datasets(verified_path(bench.folder))
-    names = class_union(bench.plan.known_classes, datasets)
+    names = class_union(bench.known_classes, datasets)
     full = bench.record(AnalyseRecord).strategy == "full"
     history = load_datasets(history_path(bench)) if full and bench.plan.history else ()
     sources = [*history, *(dataset for dataset in datasets if dataset.kind == "increment")]
@@ -48,6 +50,7 @@ def prepare(bench: Workbench) -> PrepareRecord:
         unsure=dict(data.unsure),
         thresholds=dict(data.thresholds),
         policies=tuple(policy.name for policy in policies),
+        merge=merged_model(bench, names)[1] if bench.merges else None,
         duration_s=time.monotonic() - start_s,
     )
 
@@ -59,7 +62,7 @@ def round_policies(bench: Workbench, names: tuple[str, ...], *, trained: bool = 
         trained: whether training is over, and further teachers are not needed any more.
     """
     found = situation(bench, names)
-    found = found if trained else replace(found, teachers=teacher_detectors(bench))
+    found = found if trained or bench.merges else replace(found, teachers=teacher_detectors(bench))
     return active_policies(effective_policies(bench), found)
 
 
@@ -74,9 +77,12 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
         strategy=bench.record(AnalyseRecord).strategy,
         seed=bench.plan.spec.training.seed,
         names=names,
-        old_names=bench.plan.known_classes,
+        old_names=bench.known_classes,
         toolbox=toolbox(bench),
     )
+    if bench.merges:
+        val, val_samples = _own_val(bench)
+        return replace(plain, teacher=team_detector(bench), val=val, val_samples=val_samples)
     if isinstance(bench.plan.base, str):
         return replace(plain, memory=Memory())
     memory, val = line_memory(bench, MEMORY), line_memory(bench, VAL)
@@ -91,13 +97,26 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
     )
 
 
+def _own_val(bench: Workbench) -> tuple[Memory, tuple[Sample, ...]]:
+    """The round's own val pictures, on which donors are judged that never saw any of the line's."""
+    items: list[MemoryItem] = []
+    samples: list[Sample] = []
+    for dataset in load_datasets(verified_path(bench.folder)):
+        classes = sorted(labelled_classes(dataset))
+        for sample in dataset.val if dataset.kind == "increment" else ():
+            items.append(MemoryItem.of(sample, dataset.names, increment=dataset.name, classes=classes))
+            samples.append(replace(sample, boxes=no_boxes()))
+    return Memory(items=tuple(items)), tuple(samples)
+
+
 def unite_samples(names: tuple[str, ...], datasets: Sequence[DataSet]) -> TrainingData:
     """All train images, each once: the labels of an image that was delivered several times are united."""
     samples: dict[str, Sample] = {}
     known: dict[str, frozenset[str]] = {}
     for dataset in datasets:
-        classes = labelled_classes(dataset)
+        spoken = labelled_classes(dataset)
         for sample in dataset.train:
+            classes = spoken if sample.labelled else frozenset[str]()
             boxes = remap(sample.boxes, dataset.names, names)
             before = samples.get(sample.sha256)
             if before is not None:

@@ -18,7 +18,7 @@ from treering_trainer.engine.channel import Failure, Link
 from treering_trainer.engine.ranks import Rank, join_ranks, says_peer_lost
 from treering_trainer.engine.stop import StopRequest, stop_on_signals
 from treering_trainer.records import AnalyseRecord
-from treering_trainer.stages.models import start_model
+from treering_trainer.stages.start import start_model
 from treering_trainer.stages.train import make_recipe, validation
 from treering_trainer.stages.work import Work
 from treering_trainer.stages.workbench import Workbench

@@ -93,13 +93,23 @@ def _to_dataset(data: dict[str, Any], folder: Path) -> DataSet:
 def _from_sample(sample: Sample, folder: Path) -> list[Any]:
     image = os.path.relpath(sample.image, folder)
     boxes, ignored = _from_boxes(sample.boxes), _from_boxes(sample.ignored)
-    return [sample.name, image, boxes, sample.width, sample.height, sample.sha256, sample.phash, ignored]
+    return [
+        sample.name,
+        image,
+        boxes,
+        sample.width,
+        sample.height,
+        sample.sha256,
+        sample.phash,
+        ignored,
+        sample.labelled,
+    ]
 
 
 def _to_sample(data: list[Any], folder: Path) -> Sample:
-    name, image, boxes, width, height, sha256, phash, ignored = data
+    name, image, boxes, width, height, sha256, phash, ignored, labelled = data
     path = Path(os.path.normpath(folder / image))
-    return Sample(name, path, _to_boxes(boxes), width, height, sha256, phash, _to_boxes(ignored))
+    return Sample(name, path, _to_boxes(boxes), width, height, sha256, phash, _to_boxes(ignored), labelled)
 
 
 def _from_boxes(boxes: Boxes) -> list[list[float]]:

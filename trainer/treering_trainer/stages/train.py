@@ -16,16 +16,11 @@ from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
 from treering_trainer.stages.fetch import current_folder
 from treering_trainer.stages.keeping import read_optimizer, save_kept, save_optimizer
-from treering_trainer.stages.models import (
-    candidate_folder,
-    fitted_at_start,
-    make_detector,
-    start_model,
-    starts_from_scratch,
-)
+from treering_trainer.stages.models import candidate_folder, make_detector
 from treering_trainer.stages.prepare import round_policies, training_path
 from treering_trainer.stages.ranks import train_in_ranks
 from treering_trainer.stages.shelf import load_training
+from treering_trainer.stages.start import fitted_at_start, start_model, starts_from_scratch
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.yolo.training import Trained, has_ended, trains_weights
 from treering_trainer.yolo.training import train as run_recipe
@@ -100,7 +95,7 @@ def settle(bench: Workbench, images: int = 1) -> ResolvedTraining:
     return resolve_training(
         bench.plan.spec.training,
         strategy=analysis.strategy,
-        new_classes=bool(analysis.new_classes),
+        new_classes=bool(analysis.new_classes) or bench.merges,  # most rows of the head are new to the layers below
         from_scratch=starts_from_scratch(bench, analysis.strategy),
         images=max(images, 1),
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
@@ -127,8 +122,9 @@ def _moments_before(bench: Workbench, settings: ResolvedTraining) -> OptimizerSt
 
 
 def _published_moments(bench: Workbench) -> OptimizerState | None:
-    incremental = bench.record(AnalyseRecord).strategy == "incremental"
-    return read_optimizer(current_folder(bench)) if incremental else None
+    if bench.merges or bench.record(AnalyseRecord).strategy != "incremental":
+        return None
+    return read_optimizer(current_folder(bench))
 
 
 def _tell_other_optimizer(bench: Workbench, recipe: Recipe) -> None:

@@ -62,7 +62,7 @@ def examine(bench: Workbench, increments: Iterable[Increment]) -> Examined:
     """Read pulled increments and the hold-outs, and set them beside each other and beside what the line remembers."""
     sources = [*increment_sources(bench, increments), *holdout_sources(bench)]
     checked = [read_source(bench, source) for source in sources]
-    unite(bench.plan.known_classes, *(item.dataset for item in checked))  # refuses a class that was respelled
+    unite(bench.known_classes, *(item.dataset for item in checked))  # refuses a class that was respelled
     remembered = remembered_datasets(bench)
     learned_before = learned_datasets(bench, remembered)
     datasets, remarks = _keep_out_measured([item.dataset for item in checked], remembered)
@@ -98,7 +98,8 @@ def read_source(bench: Workbench, source: Source) -> Checked:
         _renames(bench, source),
         workers=bench.threads,
         on_image=tell,
-        known=() if bench.learns or source.kind != "increment" else bench.plan.known_classes,
+        known=bench.known_classes if source.kind == "increment" else (),
+        needs_label=bench.learns,
     )
 
 
@@ -114,7 +115,7 @@ def remembered_datasets(bench: Workbench) -> tuple[DataSet, ...]:
     """The memory (as train) and, for each learned increment, its validation images (as val)."""
     if isinstance(bench.plan.base, str):
         return ()
-    names = bench.plan.known_classes
+    names = bench.known_classes
     memory, val = (Remembered(line_memory(bench, name), bench.bank) for name in (MEMORY, VAL))
     periods: dict[str, list[Sample]] = {}
     for item, sample in zip(val.memory.items, val.samples(names), strict=True):
@@ -215,7 +216,7 @@ def _memory_count(memory: DataSet) -> SplitCount:
 def not_measured(bench: Workbench, datasets: Sequence[DataSet]) -> tuple[Finding, ...]:
     """A warning that names the classes on which nothing is compared: the gate is blind to them."""
     shown = measured_classes((*datasets, *remembered_datasets(bench)))
-    blind = [name for name in class_union(bench.plan.known_classes, datasets) if name not in shown]
+    blind = [name for name in class_union(bench.known_classes, datasets) if name not in shown]
     if not blind:
         return ()
     more = f" and {len(blind) - NAMED} more" if len(blind) > NAMED else ""
@@ -232,8 +233,8 @@ def not_measured(bench: Workbench, datasets: Sequence[DataSet]) -> tuple[Finding
 
 def refuse_unmeasurable(bench: Workbench, datasets: Sequence[DataSet]) -> None:
     """Before hours of training: whether the gate will have something to compare."""
-    known = frozenset(bench.plan.known_classes)
-    wanted = frozenset(class_union(bench.plan.known_classes, datasets))
+    known = frozenset(bench.known_classes)
+    wanted = frozenset(class_union(bench.known_classes, datasets))
     shown = measured_classes((*datasets, *remembered_datasets(bench)))
     mend = "Add a hold-out that shows them, deliver images/val with labels/val, or give evaluation.valFraction"
     if not wanted & shown:

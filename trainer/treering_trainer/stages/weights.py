@@ -58,9 +58,14 @@ def fetch_teachers(bench: Workbench) -> list[Pulled]:
 
 
 def teacher_path(bench: Workbench, uri: str) -> Path:
-    """Where a teacher's weights lie in the work folder; two teachers may have the same file name."""
+    """Where a teacher's weights lie in the work folder."""
+    return weights_path(bench, "teachers", uri)
+
+
+def weights_path(bench: Workbench, group: str, uri: str) -> Path:
+    """Where weights of a URI lie in the work folder; two of a group may have the same file name."""
     folder = hashlib.sha256(uri.encode()).hexdigest()[:12]
-    return bench.shared / "models" / "teachers" / folder / weights_place(uri)[1].rsplit("/", 1)[-1]
+    return bench.shared / "models" / group / folder / weights_place(uri)[1].rsplit("/", 1)[-1]
 
 
 def teacher_stamps(bench: Workbench) -> dict[str, str]:

@@ -100,6 +100,24 @@ class Workbench:
         first = isinstance(self.plan.base, str)
         return first or self.plan.strategy == "full" or spec.policies.resolve().trains
 
+    @property
+    def merges(self) -> bool:
+        """Whether the round makes the line's first model of several."""
+        return isinstance(self.plan.base, str) and bool(self.plan.spec.model.donors)
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """Classes of what the round builds on: of the published model, or of all donors once they were fetched."""
+        if not self.merges or not self.donors_path.exists():
+            return self.plan.known_classes
+        taken = (name for donor in json.loads(self.donors_path.read_bytes()) for name in donor["classes"])
+        return tuple(dict.fromkeys(taken))
+
+    @property
+    def donors_path(self) -> Path:
+        """Where `fetch` writes what it found the donors of a merge to be."""
+        return self.folder / "donors.json"
+
     def data_folder(self, kind: str, name: str) -> Path:
         """Where a delivery or hold-out is pulled to."""
         return self.shared / "data" / kind / name

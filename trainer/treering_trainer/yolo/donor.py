@@ -20,8 +20,8 @@ from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.foreign import as_detection_model, trained_image_size
 from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.types import DetectionModel
-from treering_trainer.yolo.weights import ModelDescription, load_model
-from treering_trainer.yolo.yolov5 import AnchorModel, build_yolov5
+from treering_trainer.yolo.weights import ModelDescription, load_model, save_model
+from treering_trainer.yolo.yolov5 import DESCRIPTION, AnchorModel, build_yolov5, load_yolov5, save_yolov5
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,19 @@ def open_donor(path: Path, *, shown_as: str, field: str) -> Donor:
         else:
             network = as_detection_model(file, tensors, shown_as=shown_as, field=field)
     return Donor(network, trained_image_size(file), sha256_of(path), found.label)
+
+
+def keep_network(network: DetectionModel | AnchorModel, folder: Path, *, image_size: int) -> None:
+    """Write an opened network into `folder`, so that opening it again takes no process of its own."""
+    if isinstance(network, AnchorModel):
+        save_yolov5(network, folder)
+    else:
+        save_model(network, folder, image_size=image_size, line="", round_number=0)
+
+
+def kept_network(folder: Path) -> DetectionModel | AnchorModel:
+    """Read what `keep_network` wrote; every tensor has to fit."""
+    return load_yolov5(folder) if (folder / DESCRIPTION).exists() else load_model(folder)
 
 
 def _own(folder: Path, shown_as: str, field: str) -> Donor:

@@ -90,6 +90,15 @@ def load_official(name: str, folder: Path) -> DetectionModel:
     Raises:
         BadSpecError: they are neither in `folder` nor to be had over the network.
     """
+    return load_foreign(fetch_official(name, folder), shown_as=name)
+
+
+def fetch_official(name: str, folder: Path) -> Path:
+    """The file of weights that ultralytics publishes under `name`, pulled into `folder` where need be.
+
+    Raises:
+        BadSpecError: they are neither in `folder` nor to be had over the network.
+    """
     from ultralytics.utils.downloads import attempt_download_asset
 
     path = folder / name
@@ -99,7 +108,7 @@ def load_official(name: str, folder: Path) -> DetectionModel:
         raise _not_to_be_had(name, _first_line(error)) from error
     if not path.exists():
         raise _not_to_be_had(name, "ultralytics has no such weights, or its network place can't be reached")
-    return load_foreign(path, shown_as=name)
+    return path
 
 
 def from_scratch(architecture: str, names: tuple[str, ...], *, shown_as: str, seed: int) -> DetectionModel:

@@ -90,8 +90,6 @@ def test_edit__moved_after_it_was_trained() -> None:
 BROKEN = [
     pytest.param({"increments": increments("w48", "w47")}, "spec.increments[0]", id="contradicts-what-was-learned"),
     pytest.param({"retries": "many"}, "spec.retries", id="does-not-parse"),
-    pytest.param({"model": {"base": "s3://m-1/x.pt", "donors": [{"uri": "s3://m-1/y.pt"}]}}, "spec.model.donors",
-                 id="not-supported"),
 ]  # fmt: skip
 
 

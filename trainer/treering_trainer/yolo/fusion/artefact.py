@@ -12,12 +12,10 @@ import torch
 from pydantic import ValidationError
 
 from treering_api import BadSpecError
+from treering_trainer.yolo.donor import keep_network, kept_network
 from treering_trainer.yolo.fusion.boxes import fade, gather
 from treering_trainer.yolo.fusion.description import FusedDescription
 from treering_trainer.yolo.fusion.network import MOST_BOXES, FusedNetwork, Loops, Network
-from treering_trainer.yolo.weights import load_model, save_model
-from treering_trainer.yolo.yolov5 import DESCRIPTION as YOLOV5
-from treering_trainer.yolo.yolov5 import AnchorModel, load_yolov5, save_yolov5
 
 DESCRIPTION = "fused.json"
 GRAPH = "model.onnx"
@@ -37,10 +35,7 @@ def save_fused(networks: Sequence[Network], description: FusedDescription, folde
     """Write the artefact, and give what was written as a network."""
     folder.mkdir(parents=True)
     for each, member in zip(networks, description.members, strict=True):
-        if isinstance(each, AnchorModel):
-            save_yolov5(each, folder / member.folder)
-        else:
-            save_model(each, folder / member.folder, image_size=description.image_size, line="", round_number=0)
+        keep_network(each, folder / member.folder, image_size=description.image_size)
     (folder / DESCRIPTION).write_text(description.model_dump_json(indent=2) + "\n")
     network = load_network(folder)
     export_graph(network, folder / GRAPH)
@@ -55,7 +50,7 @@ def load_network(folder: Path) -> FusedNetwork:
     """
     try:
         description = FusedDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
-        networks = [_load_member(folder / member.folder) for member in description.members]
+        networks = [kept_network(folder / member.folder) for member in description.members]
     except FileNotFoundError as error:
         raise BadSpecError(
             str(folder), f"{error.filename} does not exist", "Give a folder that `treering fuse` wrote."
@@ -64,10 +59,6 @@ def load_network(folder: Path) -> FusedNetwork:
         found = f"it is damaged ({str(error).splitlines()[0]})"
         raise BadSpecError(str(folder), found, "Make it anew with `treering fuse`.") from error
     return build_network(networks, description)
-
-
-def _load_member(folder: Path) -> Network:
-    return load_yolov5(folder) if (folder / YOLOV5).exists() else load_model(folder)
 
 
 def export_graph(network: FusedNetwork, path: Path) -> None:

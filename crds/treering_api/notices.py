@@ -1,8 +1,7 @@
-"""What the API can say but this release can't do yet: refused in words, never ignored."""
+"""What a spec says that a run on one machine does not act upon: told in words, never ignored in silence."""
 
 from __future__ import annotations
 
-from treering_api.errors import BadSpecError
 from treering_api.fields import Block
 from treering_api.rules import camel_path
 from treering_api.spec import Compute, Spec
@@ -18,20 +17,6 @@ _WHY = {
     "spec.store.serviceAccount": _ENVIRONMENT,
 }
 """What happens instead of what the field asks for, or what to do."""
-
-
-def refuse_unsupported(spec: Spec) -> None:
-    """Refuse what would be ignored.
-
-    Raises:
-        BadSpecError: the spec asks for merged donors.
-    """
-    if spec.model.donors:
-        raise BadSpecError(
-            "spec.model.donors",
-            f"{len(spec.model.donors)} donor(s) given, but this release can't merge models yet",
-            "Remove donors; merging comes with a later release",
-        )
 
 
 def notices(spec: Spec) -> tuple[str, ...]:

@@ -4,22 +4,13 @@ from typing import Any
 
 import pytest
 
-from treering_api.errors import BadSpecError
-from treering_api.spec import CertificateAuthority, Compute, Discover, Donor, Model, Spec, StoreSpec
-from treering_api.unsupported import notices, refuse_unsupported
+from treering_api.notices import notices
+from treering_api.spec import CertificateAuthority, Compute, Discover, Spec, StoreSpec
 
 
-def test_refuse_unsupported__short_spec_passes(short_spec: Spec) -> None:
-    refuse_unsupported(short_spec)
+def test_notices__short_spec_has_none(short_spec: Spec) -> None:
     store = short_spec.store.model_copy(update={"credentials_secret": None})
     assert notices(short_spec.model_copy(update={"store": store})) == ()
-
-
-def test_refuse_unsupported__donors(short_spec: Spec) -> None:
-    model = Model(base="yolov8n.pt", donors=(Donor(uri="s3://models/b.pt"),))
-    with pytest.raises(BadSpecError, match="can't merge") as caught:
-        refuse_unsupported(short_spec.model_copy(update={"model": model}))
-    assert caught.value.where == "spec.model.donors"
 
 
 NOT_HERE: dict[str, tuple[dict[str, Any], str, str]] = {

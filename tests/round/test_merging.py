@@ -1,0 +1,192 @@
+"""Merge rounds: one line out of several models, of which each goes on teaching its classes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.plugins.lines import TestLine, expect
+from tests.plugins.tiny_training import WIDE, seeing_model
+from tests.plugins.upstream import lively_yolov5, save_whole_yolov5
+from tests.round.conftest import Deliveries
+from tests.round.test_growth import stop_before
+from treering_trainer.records import RoundRecord
+from treering_trainer.store import sha256_of
+from treering_trainer.yolo.parts import class_branches, last_convolution
+from treering_trainer.yolo.types import DetectionModel
+from treering_trainer.yolo.weights import save_ultralytics
+
+BAD_SPEC, BAD_DATA = 2, 3
+BASE, DONOR = ("ring", "bark"), ("leaf", "moss")
+
+
+def keep(model: DetectionModel, path: Path) -> Path:
+    save_ultralytics(model, path, image_size=64)
+    return path
+
+
+def nudged(names: tuple[str, ...]) -> DetectionModel:
+    """A sibling of `seeing_model`: as if it had been trained a little, from the same weights."""
+    model = seeing_model(names)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.02)
+    return model
+
+
+@pytest.fixture
+def merging(line: TestLine) -> TestLine:
+    """A line that merges two models; its delivery is labelled for the base's classes alone."""
+    base, donor = keep(seeing_model(BASE), line.root / "a.pt"), keep(nudged(DONOR), line.root / "b.pt")
+    line.spec["model"] = {
+        "base": base.as_uri(),
+        "imageSize": 64,
+        "donors": [{"uri": donor.as_uri(), "classes": ["leaf"]}],
+    }
+    line.spec["policies"] = {"pseudoLabels": {"mirror": False, "confidence": 0.3}}
+    return line
+
+
+def record_of(line: TestLine, number: int = 1) -> RoundRecord:
+    found = sorted((line.store / "rounds" / f"{number:04d}").glob("attempt-*/record.json"))
+    return RoundRecord.model_validate_json(found[-1].read_bytes())
+
+
+def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
+    before = {name: (merging.root / name).read_bytes() for name in ("a.pt", "b.pt")}
+    assert merging.run().code == 0
+    record, lineage = record_of(merging), merging.lineage
+    assert lineage.current is not None and lineage.current.classes == ("ring", "bark", "leaf")
+    merge = record.prepare.merge
+    assert merge is not None and [donor.classes for donor in merge.donors] == [BASE, ("leaf",)]
+    assert [donor.sha256 for donor in merge.donors] == [sha256_of(merging.root / name) for name in before]
+    assert record.analyse.strategy == "incremental" and "a.pt (2 classes); b.pt (1 classes)" in record.analyse.reason
+    assert record.prepare.pseudo_labels.get("leaf", 0) > 0  # nobody labelled one
+    assert {score.uri.rsplit("/", 1)[-1]: score.classes for score in record.evaluate.donors} == {
+        "a.pt": BASE,
+        "b.pt": ("leaf",),
+    }
+    told = [check.sentence for check in record.gate.checks if check.rule == "maxForgetting"]
+    assert [sentence.split(" ")[:4] for sentence in told] == [
+        ["the", "classes", "of", "a.pt"],
+        ["the", "classes", "of", "b.pt"],
+    ]
+    assert set(record.settings) >= {f"donor/{donor.uri}" for donor in merge.donors}
+    assert {name: (merging.root / name).read_bytes() for name in before} == before
+    assert "b.pt" in next((merging.store / "rounds").glob("*/*/report.html")).read_text()
+
+
+def test_merge__afterwards_the_line_grows_as_any(merging: TestLine, deliveries: Deliveries) -> None:
+    assert merging.run().code == 0
+    merging.spec["increments"].append({"name": "w3", "uri": deliveries.uri("w3")})
+    merging.spec["strategy"] = "full"
+    assert merging.run().code == 0
+    record = record_of(merging, 2)
+    assert record.prepare.classes == ("ring", "bark", "leaf", "root") and record.prepare.merge is None
+    assert record.analyse.strategy == "incremental" and "donors" in record.analyse.reason
+    assert merging.lineage.round == 2
+
+
+@pytest.mark.parametrize("trunk", ["auto", "base", "interpolated"])
+def test_merge__trunk(trunk: str, merging: TestLine, deliveries: Deliveries) -> None:
+    merging.spec["model"]["trunk"] = trunk
+    merging.spec["evaluation"]["holdouts"] = []
+    merging.spec["evaluation"]["valFraction"] = 0.3
+    merging.spec["increments"].append({"name": "w2", "uri": deliveries.uri("w2")})
+    stop_before(merging, "train")
+    folder = next(merging.work.glob("rounds/*/merged"))
+    told = (folder / "merge.json").read_text()
+    if trunk == "auto":
+        assert all(f'"{name}"' in told for name in ("interpolated", (merging.root / "b.pt").as_uri()))
+    else:
+        assert f"spec.model.trunk is {trunk}" in told
+
+
+def test_merge__unlabelled_pictures_alone(merging: TestLine, deliveries: Deliveries) -> None:
+    delivery = merging.root / "unlabelled"
+    shutil.copytree(Path(deliveries.root / "w1" / "images"), delivery / "images")
+    merging.spec["increments"] = [{"name": "raw", "uri": delivery.as_uri()}]
+    error = merging.refused()
+    assert error["exitCode"] == BAD_DATA
+    merging.spec["verification"] = {"missingLabels": "unlabelled"}
+    assert merging.run().code == 0
+    record = record_of(merging)
+    assert record.prepare.classes == ("ring", "bark", "leaf") and sum(record.prepare.pseudo_labels.values()) > 0
+    assert sum(finding.code == "Unlabelled" for finding in record.verify.findings) > 0
+
+
+@pytest.mark.parametrize("kind", ["wide", "yolov5"])
+def test_merge__donors_of_another_kind_teach(kind: str, merging: TestLine) -> None:
+    path = merging.root / "other.pt"
+    if kind == "wide":
+        keep(seeing_model(DONOR, architecture=WIDE), path)
+    else:
+        save_whole_yolov5(lively_yolov5(DONOR), path)
+    merging.spec["model"]["donors"] = [{"uri": path.as_uri(), "classes": ["leaf"]}]
+    merging.spec["policies"]["pseudoLabels"]["confidence"] = 0.15
+    assert merging.run().code == 0
+    record = record_of(merging)
+    assert record.prepare.merge is not None and not record.prepare.merge.donors[1].rows_fit
+    assert record.prepare.pseudo_labels.get("leaf", 0) > 0
+    assert (merging.lineage.current and merging.lineage.current.classes) == ("ring", "bark", "leaf")
+
+
+def test_merge__goes_on_where_it_stopped_unless_a_donor_changed(merging: TestLine) -> None:
+    stages: list[str] = []
+    stop_before(merging, "evaluate", stages)
+    assert stages
+    stages.clear()
+    stop_before(merging, "evaluate", stages)
+    assert stages == []
+    keep(seeing_model(DONOR), merging.root / "b.pt")
+    stop_before(merging, "evaluate", stages)
+    assert stages
+
+
+REFUSED: dict[str, tuple[Mapping[str, object], str, str]] = {
+    "class": ({"donors": [{"uri": "b.pt", "classes": ["oak"]}]}, "spec.model.donors[0].classes", "no class 'oak'"),
+    "base's class": ({"classes": ["oak"]}, "spec.model.classes", "no class 'oak'"),
+    "scratch": ({"base": "yolov8n.yaml"}, "spec.model.base", "no weights to merge"),
+    "not there": ({"donors": [{"uri": "none.pt"}]}, "spec.model.donors[0].uri", "does not exist"),
+    "anchors": ({"base": "anchors.pt"}, "spec.model.base", "predicts by anchors"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_merge__refuses(name: str, merging: TestLine) -> None:
+    more, where, found = REFUSED[name]
+    save_whole_yolov5(lively_yolov5(BASE), merging.root / "anchors.pt")
+
+    def placed(value: object) -> object:
+        if isinstance(value, str) and value.endswith(".pt"):
+            return (merging.root / value).as_uri()
+        if isinstance(value, list):
+            return [placed(each) for each in value]
+        return {key: placed(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    merging.spec["model"] |= {key: placed(value) for key, value in more.items()}
+    expect(merging.refused(), BAD_SPEC, where, found, "")
+
+
+def test_classes_without_donors_are_refused(line: TestLine) -> None:
+    line.spec["model"]["classes"] = ["ring"]
+    expect(line.refused(), BAD_SPEC, "spec.model.classes", "no donors", "list donors")
+
+
+def test_rows_are_copied_by_name() -> None:
+    from treering_trainer.yolo.merging import merged_start, share_origin
+
+    base, donor = seeing_model(BASE), nudged(DONOR)
+    model = merged_start(base, [base, donor], ("ring", "leaf", "bark"), seed=0)
+    for mine, first, second in zip(class_branches(model), class_branches(base), class_branches(donor), strict=True):
+        for level, one, two in zip(mine, first, second, strict=True):
+            rows = last_convolution(level).weight
+            assert torch.equal(rows[0], last_convolution(one).weight[0])
+            assert torch.equal(rows[2], last_convolution(one).weight[1])
+            assert torch.equal(rows[1], last_convolution(two).weight[0])
+    assert share_origin(base, donor)
+    assert not share_origin(base, seeing_model(DONOR, architecture=WIDE))
