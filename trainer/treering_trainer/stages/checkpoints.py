@@ -69,7 +69,8 @@ def work_files(folder: Path) -> tuple[str, ...]:
     if not all((folder / name).is_file() for name in _RECORDS):
         return ()
     beside = (path.name for path in folder.iterdir() if path.suffix == ".json" or path.name == "started")
-    return (*sorted(beside), *_RECORDS)
+    merged = (path.relative_to(folder).as_posix() for path in (folder / "merged").glob("*"))
+    return (*sorted(beside), *sorted(merged), *_RECORDS)
 
 
 def bring(store: Store, folder: Path, training: Path, epochs: int, work: dict[str, FileEntry]) -> None:

@@ -23,6 +23,7 @@ from treering_trainer.yolo.yolov5 import AnchorModel
 INTERPOLATED = "interpolated"
 STATISTICS_IMAGES = 256
 """Pictures that BatchNorm's statistics of averaged weights are measured on."""
+MERGED = "merged"
 RECORD = "merge.json"
 
 
@@ -41,11 +42,12 @@ class _Candidate:
 
 def merged_model(bench: Workbench, names: tuple[str, ...]) -> tuple[DetectionModel, MergeRecord]:
     """The network to start from, and how it came to be; made once, found again by whoever goes on."""
-    folder = bench.folder / "merged"
+    folder, taken = bench.folder / MERGED, donors(bench)
     if (folder / RECORD).exists():
-        return load_model(folder), MergeRecord.model_validate_json((folder / RECORD).read_bytes())
+        record = MergeRecord.model_validate_json((folder / RECORD).read_bytes())
+        if [one.sha256 for one in record.donors] == [one.sha256 for one in taken]:
+            return load_model(folder), record
     chosen, scores = _choose(bench, names)
-    taken = donors(bench)
     record = MergeRecord(
         trunk=chosen.name,
         reason=_reason(bench, scores),

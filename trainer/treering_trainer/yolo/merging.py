@@ -67,7 +67,7 @@ def share_origin(one: DetectionModel, other: DetectionModel) -> bool:
         for name, value in first.items()
         if value.dim() == 4
     ]
-    return bool(cosines) and float(torch.stack(cosines).mean()) >= SAME_ORIGIN
+    return bool(cosines) and float(torch.stack(cosines).detach().mean()) >= SAME_ORIGIN
 
 
 def interpolated(models: Sequence[DetectionModel]) -> DetectionModel:
