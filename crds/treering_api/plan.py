@@ -130,16 +130,21 @@ def next_round(
     waiting_list = outstanding(spec, lineage, discovered)
     if not waiting_list:
         return _idle(lineage)
-    first = _together(spec, waiting_list)
+    first = _together(spec, lineage, waiting_list)
     if _is_held(spec, lineage, first, retry):
         assert lineage.held is not None
         return Waiting(lineage.held.reason, "Held")
     return _plan(spec, line_name, lineage, first, retry)
 
 
-def _together(spec: Spec, waiting_list: tuple[Increment, ...]) -> tuple[Increment, ...]:
-    """What one round learns: the next increment of the spec, or every delivery that discover says is due."""
+def _together(spec: Spec, lineage: Lineage, waiting_list: tuple[Increment, ...]) -> tuple[Increment, ...]:
+    """What one round learns: the next increment of the spec, or every delivery that discover says is due.
+
+    A round that merges donors learns all that is listed: what each of them saw holds the others.
+    """
     listed = {increment.name for increment in spec.increments}
+    if spec.model.donors and lineage.current is None:
+        return waiting_list
     return waiting_list[:1] if waiting_list[0].name in listed else waiting_list
 
 

@@ -122,13 +122,29 @@ def test_cli__writes_measures_and_predicts(
     data = draw_delivery(tmp_path / "data", ("a", "b", "other"), 6, seed=1, split="val")
     before = files[0].read_bytes()
     words = ["fuse", *map(str, files), "--out", str(tmp_path / "fused"), "--take", "2:a,c", "--rename", "2:c=other"]
-    assert run_app([*words, "--data", str(data), "--threshold", "b=0.2", "--weight", "2=2", "--json"]) == 0
+    assert (
+        run_app(
+            [
+                *words,
+                "--data",
+                str(data),
+                "--calibration",
+                str(data),
+                "--threshold",
+                "b=0.2",
+                "--weight",
+                "2=2",
+                "--json",
+            ]
+        )
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert told["description"]["classes"] == ["a", "b", "other"]
     assert told["description"]["members"][1]["weight"] == 2.0
     assert [row["kind"] for row in told["rows"]] == ["member", "member", "fused", "graph"]
     assert all(row["latencyP95Ms"] >= row["latencyMs"] > 0 for row in told["rows"])
-    assert told["rows"][2]["map50"] is not None and told["difference"] < 1e-2 and told["provenOn"] == 9
+    assert told["rows"][2]["map50"] is not None and told["difference"] < 1e-2 and told["provenOn"] == 15
     assert any("too few" in remark for remark in told["remarks"])
     assert files[0].read_bytes() == before and not list(tmp_path.glob(".*"))
 
@@ -151,7 +167,7 @@ def test_cli__writes_measures_and_predicts(
         (["--weight", "1=0"], "--weight", "0"),
         (["--method", "mean"], "--method", "mean"),
         (["--rivals", "2"], "--rivals", "2"),
-        (["--threshold", "best"], "--threshold", "no data"),
+        (["--threshold", "best"], "--threshold", "no pictures"),
         (["--threshold", "z=0.2"], "--threshold", "'z'"),
         (["--threshold", "a=x"], "--threshold", "x"),
         (["--image-size", "100"], "--image-size", "100"),

@@ -52,19 +52,25 @@ def fuse(
         str,
         typer.Option(metavar="IOU|off", help="IoU from which boxes of classes of different models compete, or off."),
     ] = "0.55",
-    data: Annotated[
+    calibration: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Labelled pictures in YOLO layout: confidences are made comparable on them, and mAP is measured. They "
-            "speak of the classes that they name; may be given several times.",
+            help="Labelled pictures in YOLO layout on which confidences are made comparable. They speak of the classes "
+            "that they name; may be given several times.",
             exists=True,
             file_okay=False,
         ),
     ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="The same to measure mAP on; other pictures.", exists=True, file_okay=False),
+    ] = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CLASS=T|best", help="Least confidence of a class; best: found on the data.", show_default=False
+            metavar="CLASS=T|best",
+            help="Least confidence of a class; best: found on --calibration.",
+            show_default=False,
         ),
     ] = None,
     image_size: Annotated[
@@ -95,6 +101,7 @@ def fuse(
         sigma=sigma,
         rival_overlap=_rivals(rivals),
         image_size=image_size,
+        calibration=tuple(calibration or ()),
         data=tuple(data or ()),
         thresholds=_thresholds(threshold or []),
         beside=beside,

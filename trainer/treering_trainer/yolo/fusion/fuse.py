@@ -48,8 +48,10 @@ class Wanted:
 
     Args:
         image_size: pixels; None takes the largest of the members' trainings.
-        data: folders in YOLO layout; each speaks of the classes in its names.
-        thresholds: by fused class; `best`: where F1 is best on the data.
+        calibration: folders in YOLO layout on whose train and val pictures confidences are straightened; each speaks of
+            the classes in its names.
+        data: folders in YOLO layout on whose pictures mAP is measured; none of them should be for calibration, too.
+        thresholds: by fused class; `best`: where F1 is best on the calibration's pictures.
         beside: a further model to measure beside, such as the one that merges the same classes.
     """
 
@@ -58,6 +60,7 @@ class Wanted:
     sigma: float = 0.5
     rival_overlap: float | None = 0.55
     image_size: int | None = None
+    calibration: tuple[Path, ...] = ()
     data: tuple[Path, ...] = ()
     thresholds: Mapping[str, float] | Literal["best"] = field(default_factory=dict)
     beside: Path | None = None
@@ -91,7 +94,7 @@ def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fu
     if not 2 <= len(sources) <= MOST_MEMBERS:
         raise BadSpecError("FILE", f"{len(sources)} given", f"Give 2 to {MOST_MEMBERS} models to fuse.")
     _refuse_place(out)
-    datasets = [_dataset(folder) for folder in wanted.data]
+    calibration, datasets = ([_dataset(folder) for folder in folders] for folders in (wanted.calibration, wanted.data))
     found = []
     for place, source in enumerate(sources, 1):
         tell(f"reading {source.path}, in a process without network")
@@ -100,14 +103,15 @@ def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fu
     image_size = wanted.image_size or max(one.image_size for one in found)
     description = _describe(sources, found, image_size, wanted)
     remarks: list[str] = []
-    if datasets:
+    if calibration:
         tell("straightening confidences")
-        description = _straightened(description, networks, datasets, remarks)
-    description = description.model_copy(update={"thresholds": _thresholds(description, networks, datasets, wanted)})
+        description = _straightened(description, networks, calibration, remarks)
+    thresholds = _thresholds(description, networks, calibration, wanted)
+    description = description.model_copy(update={"thresholds": thresholds})
     with _beside(out) as partial:
         tell("writing weights and graph")
         network = save_fused(networks, description, partial)
-        samples = [sample for dataset in datasets for sample in dataset.val]
+        samples = [sample for dataset in (*datasets, *calibration) for sample in dataset.val]
         tell("comparing the graph with the network")
         difference, pictures = prove_graph(network, partial / GRAPH, samples)
         work = _works(sources, networks, network, (out.name, partial), wanted)
@@ -171,7 +175,7 @@ def _straightened(
         left = [name for name in member.classes if name not in fitted]
         if left:
             remarks.append(
-                f"{member.source}: confidences of {', '.join(left)} are as they were, since the data shows too few "
+                f"{member.source}: confidences of {', '.join(left)} are as they were, since the pictures show too few "
                 "right or wrong boxes of them."
             )
         members.append(member.model_copy(update={"straightened": fitted}))
@@ -183,7 +187,9 @@ def _thresholds(
 ) -> dict[str, float]:
     if wanted.thresholds == "best":
         if not datasets:
-            raise BadSpecError("--threshold", "best, but there are no data to find it on", "Give --data, too.")
+            raise BadSpecError(
+                "--threshold", "best, but there are no pictures to find it on", "Give --calibration, too."
+            )
         detector = on_processor(build_network(networks, description), description.image_size)
         judged = _judge(detector, {name: name for name in description.classes}, datasets)
         return best_thresholds(judged)
