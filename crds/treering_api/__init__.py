@@ -58,6 +58,7 @@ from treering_api.spec import (
     Increment,
     LinearProbe,
     Model,
+    Parity,
     Policies,
     PseudoLabels,
     Replay,
@@ -88,9 +89,11 @@ from treering_api.status import (
     StoreStatus,
     Unanswered,
 )
+from treering_api.training import EXPORT_FORMATS
 
 __all__ = [
     "API_VERSION",
+    "EXPORT_FORMATS",
     "GROUP",
     "KIND",
     "RETRY_ANNOTATION",
@@ -138,6 +141,7 @@ __all__ = [
     "ModelRef",
     "ModelStatus",
     "OutdatedError",
+    "Parity",
     "Policies",
     "Progress",
     "PseudoLabels",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -162,6 +163,34 @@ def seconds(duration: str) -> int:
     return sum(int(part or 0) * unit_s for part, unit_s in zip(match.groups(), _DURATION_UNITS_S, strict=True))
 
 
+def _refuse_twice(field: str, keys: Iterable[Any]) -> None:
+    counts = Counter(keys)
+    twice = [key for key, count in counts.items() if count > 1]
+    if twice:
+        raise PydanticCustomError(
+            "not_unique",
+            "{field} {value} stands there {count} times",
+            {"field": field, "value": repr(str(twice[0])), "count": counts[twice[0]]},
+        )
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Marks a list of texts in which none stands twice, here and in Kubernetes."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check uniqueness after the items themselves."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Tell the API server the same."""
+        return handler(schema) | {"x-kubernetes-list-type": "set"}
+
+    def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        _refuse_twice("the entry", items)
+        return items
+
+
 @dataclass(frozen=True)
 class Keyed:
     """Marks a list whose items are told apart by one field: no two items may share it, here and in Kubernetes."""
@@ -177,12 +206,5 @@ class Keyed:
         return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.field]}
 
     def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
-        counts = Counter(getattr(item, self.field) for item in items)
-        twice = [str(key) for key, count in counts.items() if count > 1]
-        if twice:
-            raise PydanticCustomError(
-                "not_unique",
-                "{field} {value} stands there {count} times",
-                {"field": self.field, "value": repr(twice[0]), "count": counts[twice[0]]},
-            )
+        _refuse_twice(self.field, (getattr(item, self.field) for item in items))
         return items

@@ -35,7 +35,7 @@ from treering_api.policies import (
 )
 from treering_api.retrain import Retrain
 from treering_api.rules import Apart, Count, Filled, Given, Rule
-from treering_api.training import Export, Training
+from treering_api.training import Export, Parity, Training
 
 __all__ = [
     "BatchNorm",
@@ -56,6 +56,7 @@ __all__ = [
     "Increment",
     "LinearProbe",
     "Model",
+    "Parity",
     "Policies",
     "PseudoLabels",
     "Replay",

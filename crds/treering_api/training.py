@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from treering_api.fields import Auto, Block, Bool, Float, Int
+from treering_api.fields import Auto, Block, Bool, Distinct, Float, Int
 
 Override = Annotated[Bool | Int | Float | Annotated[str, Field(max_length=200)], Field(union_mode="left_to_right")]
 
@@ -163,9 +163,45 @@ def _not_free(name: str) -> tuple[str, str]:
     return "ultralytics has no such argument", mend
 
 
+ExportFormat = Literal[
+    "onnx",
+    "onnx-fp16",
+    "onnx-int8",
+    "torchscript",
+    "openvino",
+    "openvino-fp16",
+    "openvino-int8",
+    "tflite",
+    "tflite-int8",
+    "tensorrt",
+    "tensorrt-fp16",
+    "tensorrt-int8",
+]
+EXPORT_FORMATS: tuple[str, ...] = get_args(ExportFormat)
+
+
+class Parity(Block):
+    """How far a format may answer from the model itself and still be published."""
+
+    max_map50_drop: Annotated[Float, Field(ge=0, le=1)] = Field(
+        default=0.01, description="mAP50 that it may lose on any hold-out or val set; .01 is one point."
+    )
+    max_box_drift: Annotated[Float, Field(ge=0, le=1000)] = Field(
+        default=3.0,
+        description="How far 95 of 100 boxes may move, in pixels of the network's input; measured where both see an "
+        "object at confidence .25.",
+    )
+
+
 class Export(Block):
     """Further formats of the published model."""
 
-    formats: Annotated[tuple[Literal["onnx", "torchscript"], ...], Field(max_length=2)] = Field(
-        default=(), description="Formats published beside safetensors and .pt; at most one of each."
+    formats: Annotated[tuple[ExportFormat, ...], Field(max_length=len(EXPORT_FORMATS)), Distinct()] = Field(
+        default=(),
+        description="Formats published beside safetensors and .pt. Each is made and measured in a process of its own; "
+        "one that fails or that parity refuses is left out and named, the round goes on.",
+    )
+    parity: Parity = Field(default_factory=Parity, description="What a format is held to.")
+    calibration_images: Annotated[Int, Field(ge=8, le=10_000)] = Field(
+        default=128, description="Train and remembered pictures that 8-bit formats are calibrated on; never hold-outs."
     )

@@ -13,6 +13,7 @@ import pytest
 from tests.plugins.lines import TestLine, expect
 from tests.plugins.s3_servers import S3Server, use
 from tests.round.conftest import Deliveries
+from treering_trainer.yolo.exporting.formats import FORMATS, Format
 
 BAD_SPEC, STORE, INTERRUPTED = 2, 4, 75
 
@@ -235,8 +236,6 @@ def test_no_gpu_where_one_was_asked_for(line: TestLine) -> None:
 def test_a_format_that_can_not_be_made__is_refused_before_training(
     line: TestLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from treering_trainer.stages import models
-
-    monkeypatch.setitem(models.EXPORT_NEEDS, "onnx", ("no_such_module",))
+    monkeypatch.setitem(FORMATS, "onnx", Format("onnx", None, ("no_such_module",)))
     line.spec["export"] = {"formats": ["onnx"]}
     expect(line.refused(), BAD_SPEC, "spec.export.formats[0]", "no_such_module is not installed", "leave onnx out")

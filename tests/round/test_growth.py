@@ -347,7 +347,7 @@ def test_formats_edited_before_publishing_are_exported(grown: TestLine) -> None:
         api.run(grown.resource, workdir=grown.work, observer=observer)
     grown.spec["export"] = {"formats": ["torchscript"]}
     assert grown.run().code == 0
-    assert (grown.store / "rounds/0002/attempt-2/model.torchscript").is_file()
+    assert (grown.store / "rounds/0002/attempt-2/exports/torchscript/model.torchscript").is_file()
     assert len(record_of(grown, 2).train.epochs) == 2
 
 

@@ -256,13 +256,31 @@ class FileEntry(Record):
     sha256: str
 
 
+class ExportedFormat(Record):
+    """A further format of the model beside the model itself, on the same sets and the same machine."""
+
+    name: str = Field(description="as in spec.export.formats")
+    files: tuple[str, ...] = Field(default=(), description="below `exports/`; none where it is not published")
+    size_bytes: int = 0
+    device: str = Field(description="it was made and measured on")
+    map50: float | None = Field(default=None, description="mean over the sets; None where it could not be measured")
+    map50_95: float | None = None
+    map50_drop: float | None = Field(default=None, description="the largest on any set, beside the model itself")
+    box_drift_px: float | None = Field(default=None, description="95 of 100 boxes moved by no more, input pixels")
+    latency_ms: float | None = Field(default=None, description="median of one picture, warm, without suppression")
+    latency_p95_ms: float | None = None
+    reference_ms: float | None = Field(default=None, description="median of the model itself, in turns with it")
+    passed: bool
+    reason: str = Field(default="", description="why it is not published")
+
+
 class ExportRecord(Record):
     """What was made to be published, by name inside the round's folder."""
 
     files: dict[str, FileEntry]
     memory_images: int
     relabelled: dict[str, int] = Field(description="boxes of new classes added to memory by the new model")
-    max_abs_difference: dict[str, float] = Field(description="by format: largest difference to the model's own output")
+    formats: tuple[ExportedFormat, ...] = Field(description="those asked for, published or not")
     duration_s: float
 
 
@@ -293,6 +311,7 @@ class RoundRecord(Record):
     train: TrainRecord
     evaluate: EvaluateRecord
     gate: GateRecord
+    formats: tuple[ExportedFormat, ...] = Field(default=(), description="further formats, published or not")
     versions: dict[str, str] = Field(default={}, description="of what did the work: python, torch, ultralytics, ...")
     settings: dict[str, str] = Field(
         default={}, description="what it takes to repeat the round, by name: seed, precision, digest of the base, ..."

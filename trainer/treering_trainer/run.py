@@ -34,8 +34,9 @@ from treering_trainer.line import Line, connect, open_line, plan_next
 from treering_trainer.pod import Standing, find_done, find_line, fit, try_store
 from treering_trainer.progress import Message, Observer, Observers
 from treering_trainer.stages.checkpoints import bring_back, remove_ended
+from treering_trainer.stages.export_formats import refuse_unmakeable
 from treering_trainer.stages.folder import ended_rounds, own_folder, start_time, sweep
-from treering_trainer.stages.models import choose_device, refuse_unmakeable
+from treering_trainer.stages.models import choose_device
 from treering_trainer.stages.nodes import hosted, take_part
 from treering_trainer.stages.publish import publish_page
 from treering_trainer.stages.ranks import choose_crew
@@ -185,7 +186,7 @@ def _run(
 ) -> RoundSummary:
     setting.stop.check("plan")
     device = choose_device(plan.spec.compute.gpus)  # before a number is claimed
-    refuse_unmakeable(plan.spec.export.formats)
+    refuse_unmakeable(plan.spec.export.formats, device)
     attempt = line.claim_attempt(plan.round)
     with _deadline(plan.spec, setting.stop), hosted(crew, setting.observer) as (meeting, observer):
         setting = replace(setting, observer=observer)

@@ -17,6 +17,7 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.stages.donors import donor_stamps
+from treering_trainer.stages.export_formats import kept_formats
 from treering_trainer.stages.fetch import base_path
 from treering_trainer.stages.prepare import effective_policies
 from treering_trainer.stages.train import settle, used_precision
@@ -45,6 +46,7 @@ def round_record(bench: Workbench) -> RoundRecord:
         train=bench.record(TrainRecord),
         evaluate=bench.record(EvaluateRecord),
         gate=bench.record(GateRecord),
+        formats=kept_formats(bench),
         versions=versions(),
         settings=settings(bench),
     )

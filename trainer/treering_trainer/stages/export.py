@@ -15,6 +15,7 @@ from treering_trainer.memory import Learned, Memory, MemoryItem
 from treering_trainer.policies.interface import Keepsakes, Policy
 from treering_trainer.records import (
     AnalyseRecord,
+    ExportedFormat,
     ExportRecord,
     FileEntry,
     GateRecord,
@@ -23,6 +24,7 @@ from treering_trainer.report import render_round
 from treering_trainer.stages.account import round_record
 from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import labelled_classes
+from treering_trainer.stages.export_formats import forget_formats, make_formats
 from treering_trainer.stages.fetch import (
     LEARNED,
     MEMORY,
@@ -42,7 +44,6 @@ from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import describe_file, write_atomic
 from treering_trainer.yolo.detector import YoloDetector
-from treering_trainer.yolo.export import export_formats
 from treering_trainer.yolo.weights import save_model, save_ultralytics
 
 RECORD = "record.json"
@@ -55,7 +56,8 @@ def export(bench: Workbench) -> ExportRecord:
     folder = export_folder(bench)
     shutil.rmtree(folder, ignore_errors=True)  # what a try that was cut off left would be published too
     relabelled: dict[str, int] = {}
-    differences: dict[str, float] = {}
+    formats: tuple[ExportedFormat, ...] = ()
+    forget_formats(bench)
     memory = Memory()
     if bench.record(GateRecord).passed:
         detector = candidate_detector(bench)
@@ -66,14 +68,14 @@ def export(bench: Workbench) -> ExportRecord:
         write_atomic(folder / STATISTICS, statistics(bench, detector).model_dump_json().encode())
         save_kept(folder, read_kept(candidate_folder(bench)))
         save_optimizer(folder, read_optimizer(candidate_folder(bench)))
-        differences = _export_model(bench, detector, folder)
+        formats = _export_model(bench, detector, folder)
     describe_round(bench)
     files = {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder)}
     return ExportRecord(
         files=files,
         memory_images=len(memory.items),
         relabelled=relabelled,
-        max_abs_difference=differences,
+        formats=formats,
         duration_s=time.monotonic() - start_s,
     )
 
@@ -92,12 +94,12 @@ def describe_round(bench: Workbench) -> dict[str, FileEntry]:
     return {name: describe_file(folder / name) for name in (RECORD, PAGE)}
 
 
-def _export_model(bench: Workbench, detector: YoloDetector, folder: Path) -> dict[str, float]:
+def _export_model(bench: Workbench, detector: YoloDetector, folder: Path) -> tuple[ExportedFormat, ...]:
     size = bench.plan.spec.model.image_size
     bench.progress("export", 0, 0, "files", "safetensors and .pt")
     save_model(detector.model, folder, image_size=size, line=bench.plan.line, round_number=bench.plan.round)
     save_ultralytics(detector.model, folder / "model.pt", image_size=size)
-    return export_formats(folder / "model.pt", bench.plan.spec.export.formats, image_size=size)
+    return make_formats(bench, detector.names, folder)
 
 
 def _remember(bench: Workbench, student: YoloDetector) -> tuple[Memory, dict[str, int]]:

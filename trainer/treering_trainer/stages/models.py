@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from treering_api import BadSpecError, ResumableError
@@ -15,9 +13,6 @@ from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import load_foreign, load_model, load_official
-
-EXPORT_NEEDS = {"onnx": ("onnx", "onnxruntime", "onnxslim")}
-"""Modules that ultralytics needs for a format, beyond our own dependencies."""
 
 
 def published_detector(bench: Workbench) -> YoloDetector:
@@ -67,22 +62,6 @@ def make_detector(bench: Workbench, model: DetectionModel) -> YoloDetector:
     workers = 0 if bench.device == "cpu" else min(bench.threads, 4)
     placed = model.to(bench.device).eval()
     return YoloDetector(placed, bench.plan.spec.model.image_size, bench.device, workers=workers)
-
-
-def refuse_unmakeable(formats: Sequence[str]) -> None:
-    """Refuse, before hours of training, a format whose libraries are not there.
-
-    Raises:
-        BadSpecError: names the format and what it needs.
-    """
-    for place, name in enumerate(formats):
-        missing = [module for module in EXPORT_NEEDS.get(name, ()) if find_spec(module) is None]
-        if missing:
-            raise BadSpecError(
-                f"spec.export.formats[{place}]",
-                f"{name} can't be made here: {', '.join(missing)} is not installed",
-                f"Install it (pip install {' '.join(missing)}), or leave {name} out",
-            )
 
 
 def choose_device(gpus: int | str) -> str:

@@ -77,7 +77,8 @@ def _(record: GateRecord) -> str:
 @outcome.register
 def _(record: ExportRecord) -> str:
     size = sum(entry.size_bytes for entry in record.files.values())
-    return f"{len(record.files)} files, {size / 1e6:.1f} MB, {record.memory_images} images remembered"
+    refused = "".join(f"; {made.name} is left out: {made.reason}" for made in record.formats if not made.passed)
+    return f"{len(record.files)} files, {size / 1e6:.1f} MB, {record.memory_images} images remembered{refused}"
 
 
 @outcome.register

@@ -89,7 +89,7 @@ def _find(bench: Workbench, stage: str) -> Record | None:
     record = None if stage == "fetch" else bench.find(stage)
     if isinstance(record, ExportRecord) and bench.record(GateRecord).passed:
         asked = set(bench.plan.spec.export.formats)
-        return record if set(record.max_abs_difference) == asked else None  # edited since
+        return record if {made.name for made in record.formats} == asked else None  # edited since
     return record
 
 

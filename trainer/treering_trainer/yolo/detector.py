@@ -38,6 +38,7 @@ class YoloDetector:
         model: in eval mode on `device`.
         image_size: side of the network input, pixels.
         device: as torch names it.
+        square: whether images come in the middle of a grey square, as what was exported for one size has to have them.
     """
 
     model: DetectionModel
@@ -45,6 +46,7 @@ class YoloDetector:
     device: str
     batch: int = 32
     workers: int = 0
+    square: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,6 +165,7 @@ class YoloDetector:
             batch=self.batch,
             stride=grid_size(self.model),
             workers=self.workers,
+            rect=not self.square,
         )
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:

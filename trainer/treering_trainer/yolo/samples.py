@@ -105,12 +105,20 @@ def training_loader(dataset: SampleDataset, batches: EpochBatches, *, workers: i
 
 
 def reading_loader(
-    samples: Sequence[Sample], names: Sequence[str], *, image_size: int, batch: int, stride: int, workers: int
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    *,
+    image_size: int,
+    batch: int,
+    stride: int,
+    workers: int,
+    rect: bool = True,
 ) -> DataLoader[dict[str, Any]]:
-    """A loader without augmentation, in batches of images of like shape (`rect`), for evaluation and detection.
+    """A loader without augmentation, for evaluation and detection.
 
     Args:
         samples: at least one.
+        rect: in batches of images of like shape; else all in squares of the image size.
     """
     dataset = SampleDataset(
         samples,
@@ -120,7 +128,7 @@ def reading_loader(
         hyp=get_cfg(),
         batch_size=batch,
         stride=stride,
-        rect=True,
+        rect=rect,
         pad=0.5,
     )
     return InfiniteDataLoader(
