@@ -21,6 +21,7 @@ from treering_api import (
     IncrementalTrain,
     Lineage,
     ModelRef,
+    Parity,
     Rollback,
     RoundPlan,
     RoundSummary,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from treering_trainer.progress import Observer
     from treering_trainer.run import LineRun
     from treering_trainer.yolo.conversion import Conversion
+    from treering_trainer.yolo.exporting.alone import Exported
     from treering_trainer.yolo.fusion.fuse import Fusion, Source, Wanted
     from treering_trainer.yolo.fusion.predictor import FusedDetector
 
@@ -246,6 +248,40 @@ def convert_model(
     if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
         raise BadSpecError("image size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
     return convert(path, out, Wanted(image_size, images, data), tell or (lambda _: None))
+
+
+def export_model(
+    path: Path,
+    out: Path,
+    formats: Sequence[str],
+    *,
+    data: Path | None = None,
+    calibration: Path | None = None,
+    image_size: int | None = None,
+    parity: Parity | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Exported:
+    """Make further formats of a model, each measured beside the model itself; the original is only read.
+
+    Args:
+        path: a model file, or the folder of a published round.
+        out: a folder that is not there yet.
+        formats: names of `spec.export.formats`.
+        data: folder in YOLO layout to measure on; without it only latency is measured, and boxes on random pictures.
+        calibration: folder of pictures for 8-bit formats, other ones than those measured on.
+        image_size: pixels, a multiple of 32; None takes that of the training.
+        parity: limits; None: the spec's defaults.
+        tell: hears what is being done.
+
+    Raises:
+        BadSpecError: the model can't be read, or a format can't be made on this machine; nothing is written.
+        BadDataError: the data can't be used.
+    """
+    from treering_trainer.yolo.exporting.alone import export_alone
+
+    return export_alone(
+        path, out, tuple(formats), data, calibration, image_size, parity or Parity(), tell or (lambda _: None)
+    )
 
 
 def fuse_models(

@@ -34,7 +34,6 @@ from treering_trainer.line import Line, connect, open_line, plan_next
 from treering_trainer.pod import Standing, find_done, find_line, fit, try_store
 from treering_trainer.progress import Message, Observer, Observers
 from treering_trainer.stages.checkpoints import bring_back, remove_ended
-from treering_trainer.stages.export_formats import refuse_unmakeable
 from treering_trainer.stages.folder import ended_rounds, own_folder, start_time, sweep
 from treering_trainer.stages.models import choose_device
 from treering_trainer.stages.nodes import hosted, take_part
@@ -43,6 +42,7 @@ from treering_trainer.stages.ranks import choose_crew
 from treering_trainer.stages.round import run_round
 from treering_trainer.stages.safekeeping import kept_safe
 from treering_trainer.stages.workbench import Workbench, round_work_folder
+from treering_trainer.yolo.exporting.formats import refuse_unmakeable
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import pytest
 from tests.plugins.tiny_training import IMAGE_SIZE, make_samples, seeing_model
 from treering_api import EXPORT_FORMATS, BadSpecError, Parity
 from treering_trainer.records import ExportedFormat
-from treering_trainer.stages.export_formats import refuse_unmakeable
 from treering_trainer.yolo.exporting import export
 from treering_trainer.yolo.exporting.export import export_formats
-from treering_trainer.yolo.exporting.formats import FORMATS, Format
+from treering_trainer.yolo.exporting.formats import FORMATS, Format, refuse_unmakeable
 from treering_trainer.yolo.exporting.job import Found, Job, Picture, Pictures, Result, SetResult
 from treering_trainer.yolo.weights import save_ultralytics
 

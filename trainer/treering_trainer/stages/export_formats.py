@@ -6,12 +6,10 @@ Each is made and measured in a process of its own (`yolo.exporting`); one that f
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from treering_api import BadSpecError
 from treering_trainer.policies.interface import draw
 from treering_trainer.progress import Measured, Message
 from treering_trainer.records import ExportedFormat
@@ -21,7 +19,6 @@ from treering_trainer.stages.shelf import load_training
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import write_atomic
 from treering_trainer.yolo.exporting.export import export_formats
-from treering_trainer.yolo.exporting.formats import FORMATS
 from treering_trainer.yolo.exporting.job import Job, Picture, Pictures
 
 FOLDER = "exports"
@@ -71,26 +68,6 @@ def kept_formats(bench: Workbench) -> tuple[ExportedFormat, ...]:
 def forget_formats(bench: Workbench) -> None:
     """Before they are made anew."""
     _kept(bench).unlink(missing_ok=True)
-
-
-def refuse_unmakeable(formats: Sequence[str], device: str) -> None:
-    """Refuse, before hours of training, a format whose libraries or whose GPU are not there.
-
-    Raises:
-        BadSpecError: names the format and what it needs.
-    """
-    for place, name in enumerate(formats):
-        where, kind = f"spec.export.formats[{place}]", FORMATS[name]
-        if missing := kind.missing():
-            raise BadSpecError(
-                where,
-                f"{name} can't be made here: {', '.join(missing)} is not installed",
-                f"Install it (pip install {' '.join(missing)}), or leave {name} out",
-            )
-        if kind.gpu and device == "cpu":
-            raise BadSpecError(
-                where, f"{name} can't be made here: it needs a GPU", f"Run where there is one, or leave {name} out"
-            )
 
 
 def _calibration(bench: Workbench) -> tuple[Path, ...]:

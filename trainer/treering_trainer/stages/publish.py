@@ -38,6 +38,7 @@ from treering_trainer.records import (
 )
 from treering_trainer.report import render_line
 from treering_trainer.stages.export import RECORD, describe_round, export_folder
+from treering_trainer.stages.export_formats import kept_formats
 from treering_trainer.stages.fetch import MEMORY, VAL, read_memory
 from treering_trainer.stages.shelf import load_datasets
 from treering_trainer.stages.verify import verified_path
@@ -105,7 +106,7 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
         strategy=analysis.strategy,
         reason=analysis.reason,
         verdict="published" if verdict.passed else "rejected",
-        sentence=verdict.sentence[:1024],
+        sentence=_sentence(bench, verdict)[:1024],
         map50=scores.map50,
         map50_before=scores.map50_before,
         forgetting=scores.forgetting,
@@ -118,6 +119,12 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
         uri=uri,
         model=model if verdict.passed else None,
     )
+
+
+def _sentence(bench: Workbench, verdict: GateRecord) -> str:
+    """The gate's verdict, and which formats are left out of what is published."""
+    refused = [f"{made.name} is left out: {made.reason}" for made in kept_formats(bench) if not made.passed]
+    return " ".join((verdict.sentence, *(f"Export {text}." for text in refused)))
 
 
 def measured(analysis: AnalyseRecord) -> MeasuredDelivery:

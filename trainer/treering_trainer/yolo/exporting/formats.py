@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from treering_api import EXPORT_FORMATS
+from treering_api import EXPORT_FORMATS, BadSpecError
+
+FIELD = "spec.export.formats"
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,23 @@ FORMATS: dict[str, Format] = {
     "tensorrt-int8": Format("engine", 8, _TENSORRT, gpu=True),
 }
 assert tuple(FORMATS) == EXPORT_FORMATS
+
+
+def refuse_unmakeable(formats: Sequence[str], device: str, field: str = FIELD) -> None:
+    """Refuse, before hours of training, a format whose libraries or whose GPU are not there.
+
+    Raises:
+        BadSpecError: names the format and what it needs.
+    """
+    for place, name in enumerate(formats):
+        where, kind = f"{field}[{place}]" if field == FIELD else field, FORMATS[name]
+        if missing := kind.missing():
+            raise BadSpecError(
+                where,
+                f"{name} can't be made here: {', '.join(missing)} is not installed",
+                f"Install it (pip install {' '.join(missing)}), or leave {name} out",
+            )
+        if kind.gpu and device == "cpu":
+            raise BadSpecError(
+                where, f"{name} can't be made here: it needs a GPU", f"Run where there is one, or leave {name} out"
+            )

@@ -1,0 +1,130 @@
+"""Further formats of a model outside of any round: `treering export`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from treering_api import EXPORT_FORMATS, BadDataError, BadSpecError, Parity, Verification
+from treering_trainer.dataset import IMAGE_SUFFIXES, Sample, read_dataset, remap
+from treering_trainer.records import ExportedFormat
+from treering_trainer.yolo.donor import open_donor
+from treering_trainer.yolo.exporting.export import ExportFailedError, export_formats
+from treering_trainer.yolo.exporting.formats import FORMATS, refuse_unmakeable
+from treering_trainer.yolo.exporting.job import Job, Picture, Pictures
+from treering_trainer.yolo.weights import save_ultralytics
+
+MOST_CALIBRATION = 512
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was made.
+
+    Args:
+        measured: pictures that all formats and the model itself were run on.
+    """
+
+    formats: tuple[ExportedFormat, ...]
+    image_size: int
+    measured: int
+
+
+def export_alone(
+    path: Path,
+    out: Path,
+    formats: tuple[str, ...],
+    data: Path | None,
+    calibration: Path | None,
+    image_size: int | None,
+    parity: Parity,
+    tell: Tell,
+) -> Exported:
+    """See `api.export_model`."""
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    _refuse(formats, out, calibration, image_size, device)
+    tell(f"reading {path}, in a process without network")
+    donor = open_donor(path, shown_as=str(path), field="FILE")
+    if donor.growable is None:
+        raise BadSpecError("FILE", f"{path} predicts by anchors", "Export models of ultralytics or original YOLOv9.")
+    size = image_size or donor.image_size
+    samples = _samples(data, donor.names) if data is not None else ()
+    with _beside(out) as folder, tempfile.TemporaryDirectory(prefix="treering-") as scratch:
+        checkpoint = folder / "model.pt"
+        save_ultralytics(donor.growable, checkpoint, image_size=size)
+        job = Job(
+            name="",
+            checkpoint=checkpoint,
+            folder=folder / "exports",
+            scratch=Path(scratch),
+            image_size=size,
+            device=device,
+            threads=torch.get_num_threads(),
+            calibration=_pictures(calibration) if calibration is not None else (),
+            sets=(Pictures(name="data", pictures=tuple(map(Picture.of, samples))),) if samples else (),
+        )
+        try:
+            made = export_formats(formats, job, parity, tell=tell)
+        except ExportFailedError as error:
+            raise BadSpecError(
+                "FILE", f"{path} can't be measured: {error}", "Look whether it detects at all."
+            ) from error
+    return Exported(made, size, len(samples))
+
+
+def _refuse(formats: tuple[str, ...], out: Path, calibration: Path | None, image_size: int | None, device: str) -> None:
+    for name in formats:
+        if name not in FORMATS:
+            raise BadSpecError("--format", repr(name), f"Give one or more of {', '.join(EXPORT_FORMATS)}.")
+    if not formats:
+        raise BadSpecError("--format", "none given", f"Give one or more of {', '.join(EXPORT_FORMATS)}.")
+    if len(set(formats)) < len(formats):
+        raise BadSpecError("--format", "one format stands there twice", "Give each once.")
+    if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
+        raise BadSpecError("--image-size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
+    needy = [name for name in formats if FORMATS[name].calibrated]
+    if needy and calibration is None:
+        raise BadSpecError("--calibration", f"none given, and {needy[0]} needs pictures", "Give a folder of pictures.")
+    refuse_unmakeable(formats, device, "--format")
+    if out.exists():
+        raise BadSpecError("--out", f"{out} is there already", "Give another name; nothing is written over.")
+    if not out.parent.is_dir():
+        raise BadSpecError("--out", f"the folder {out.parent} does not exist", "Make it, or give another one.")
+
+
+def _samples(data: Path, names: tuple[str, ...]) -> tuple[Sample, ...]:
+    checked = read_dataset(data, data.name, "holdout", Verification())
+    for finding in checked.findings:
+        if finding.severity == "error":
+            raise BadDataError(finding.where, finding.found, finding.mend)
+    known = checked.dataset.names
+    return tuple(
+        replace(sample, boxes=remap(sample.boxes, known, names, drop_unknown=True)) for sample in checked.dataset.val
+    )
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if not found:
+        raise BadDataError(str(folder), "there are no pictures in it", "Give a folder of JPEG or PNG files.")
+    return tuple(path.absolute() for path in found[:MOST_CALIBRATION])
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that becomes it only when all went well."""
+    partial = out.with_name(f".{out.name}.partial").absolute()
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
