@@ -95,6 +95,7 @@ _TRAINER_METRICS: tuple[Metric, ...] = (
         "drift_ratio", "gauge", "ratio", "How well new images are told from old ones (AUC), .5 to 1; absent if unknown."
     ),
     _trainer("refused_exports", "gauge", "", "Formats that were made and not published; absent where none was made."),
+    _trainer("cases", "gauge", "", "Pictures that were collected to look at or to label, by kind.", "kind"),
     _trainer("warnings", "gauge", "", "What the analysis of the delivery warns of; absent before it."),
     _trainer("gpu_seconds_total", "counter", "seconds", "Time of GPUs that this attempt held."),
 )

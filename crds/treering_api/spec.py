@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from treering_api.cases import Cases, Unlabelled
 from treering_api.compute import (
     CacheVolume,
     Compute,
@@ -40,6 +41,7 @@ from treering_api.training import Export, Parity, Training
 __all__ = [
     "BatchNorm",
     "CacheVolume",
+    "Cases",
     "CertificateAuthority",
     "ClassBalance",
     "Compute",
@@ -69,6 +71,7 @@ __all__ = [
     "Training",
     "Unfreeze",
     "UnfreezeStage",
+    "Unlabelled",
     "Verification",
     "Volume",
     "WeightMerge",
@@ -113,6 +116,9 @@ class Spec(Block):
     policies: Policies = Field(default_factory=Policies, description="Ways to learn and to remember.")
     training: Training = Field(default_factory=Training, description="How one round trains.")
     export: Export = Field(default_factory=Export, description="Further formats of the published model.")
+    cases: Cases | None = Field(
+        default=None, description="Pictures to look at and to label that each round collects. Absent: none."
+    )
     compute: Compute = Field(default_factory=Compute, description="The pods that rounds run in.")
     queue: Name | None = Field(
         default=None, description="Kueue LocalQueue that admits the rounds' Jobs. Absent: no queue."

@@ -32,6 +32,7 @@ from treering_api import (
 )
 
 if TYPE_CHECKING:
+    from treering_trainer.cases.case import CaseList
     from treering_trainer.foreign.model_file import ModelFile, Part
     from treering_trainer.foreign.recognition import Recognised
     from treering_trainer.inspection import Inspection
@@ -206,6 +207,46 @@ def fetch_model(
         if on_file is not None:
             on_file(name)
     return model
+
+
+def fetch_cases(
+    source: LineSource,
+    folder: Path,
+    *,
+    round_number: int | None = None,
+    certificate_authority: Path | None = None,
+) -> CaseList:
+    """Pull the cases that a published round collected into `folder`: pictures, proposals, imports, the page.
+
+    Args:
+        folder: is not there yet.
+        round_number: None takes the round of the current model.
+
+    Raises:
+        BadSpecError: `folder` is there, there is no such round, or it collected none.
+        StoreError: a file is not what the manifest says.
+    """
+    from treering_trainer.cases.case import CaseList
+    from treering_trainer.line import MANIFEST
+    from treering_trainer.store import read_manifest
+
+    if folder.exists():
+        raise BadSpecError("--out", f"{folder} is there already", "Give another name; nothing is written over.")
+    line = _line(source, certificate_authority)
+    model = _find_model(line.read()[0], round_number)
+    store, prefix = line.model_folder(model), "cases/"
+    wanted = {
+        name: entry
+        for name, entry in read_manifest(store, MANIFEST, sha256=model.digest).files.items()
+        if name.startswith(prefix)
+    }
+    if not wanted:
+        found = f"round {model.round} collected no cases"
+        raise BadSpecError("spec.cases", found, "Give spec.cases, such as `cases: {}`; the next round collects them.")
+    for name, entry in wanted.items():
+        target = folder / name.removeprefix(prefix)
+        store.get_file(name, target, sha256=entry.sha256, size_bytes=entry.size_bytes)
+    return CaseList.model_validate_json((folder / "cases.json").read_bytes())
 
 
 def inspect_model(path: Path) -> InspectedModel:

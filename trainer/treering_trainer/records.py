@@ -281,6 +281,7 @@ class ExportRecord(Record):
     memory_images: int
     relabelled: dict[str, int] = Field(description="boxes of new classes added to memory by the new model")
     formats: tuple[ExportedFormat, ...] = Field(description="those asked for, published or not")
+    cases: dict[str, int] = Field(default={}, description="pictures to look at or to label, by kind")
     duration_s: float
 
 
@@ -312,6 +313,7 @@ class RoundRecord(Record):
     evaluate: EvaluateRecord
     gate: GateRecord
     formats: tuple[ExportedFormat, ...] = Field(default=(), description="further formats, published or not")
+    cases: dict[str, int] = Field(default={}, description="pictures to look at or to label, by kind")
     versions: dict[str, str] = Field(default={}, description="of what did the work: python, torch, ultralytics, ...")
     settings: dict[str, str] = Field(
         default={}, description="what it takes to repeat the round, by name: seed, precision, digest of the base, ..."

@@ -259,6 +259,19 @@ def break_coco(edit: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]
     return make
 
 
+def beside_coco(text: str) -> Callable[[Path], None]:
+    def make(root: Path) -> None:
+        as_coco(root)
+        write(root / "x.json", text)
+
+    return make
+
+
+def in_two_formats(root: Path) -> None:
+    as_coco(root)
+    as_voc(root)
+
+
 def break_xml(text: str) -> Callable[[Path], None]:
     def make(root: Path) -> None:
         as_voc(root)
@@ -282,10 +295,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "outer entity": (break_xml(FILE), "it defines entities"),
     "no xml": (break_xml("<annotation>"), "no XML"),
     "other xml": (break_xml("<html></html>"), "no <annotation>"),
-    "deep": (lambda root: (as_coco(root), write(root / "x.json", "[" * 100_000))[0], "nested too deeply"),
-    "no json": (lambda root: (as_coco(root), write(root / "x.json", "{"))[0], "no JSON"),
-    "other json": (lambda root: (as_coco(root), write(root / "x.json", '{"a": 1}'))[0], "neither COCO"),
-    "two formats": (lambda root: (as_coco(root), as_voc(root))[0], "several formats"),
+    "deep": (beside_coco("[" * 100_000), "nested too deeply"),
+    "no json": (beside_coco("{"), "no JSON"),
+    "other json": (beside_coco('{"a": 1}'), "neither COCO"),
+    "two formats": (in_two_formats, "several formats"),
 }
 
 

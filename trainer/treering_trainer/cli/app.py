@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from treering_api import ExitCode, TreeringError
-from treering_trainer.cli import exports, files, fuse, init, look, models, pods, rounds
+from treering_trainer.cli import cases, exports, files, fuse, init, look, models, pods, rounds
 from treering_trainer.cli.tables import print_json
 from treering_trainer.version import VERSION
 
@@ -37,6 +37,7 @@ app.command("history")(look.history)
 app.add_typer(models.app, name="models")
 app.command("inspect")(files.inspect)
 app.command("convert")(files.convert)
+app.command("cases")(cases.cases)
 app.command("export")(exports.export)
 app.command("fuse")(fuse.fuse)
 app.command("init")(init.init)

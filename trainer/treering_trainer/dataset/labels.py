@@ -139,7 +139,7 @@ def _wrong_columns(count: int, line: int) -> Fault:
     if count == COLUMNS + 1:
         mend = "A sixth column is mostly the confidence of a prediction: check the boxes and drop that column."
     elif count > COLUMNS:
-        mend = "This looks like a segment or a pose: convert it to its bounding box."
+        mend = "This looks like a pose: keep class x y width height of each row."
     else:
         mend = "Complete the row, or take it away."
     return Fault("WrongColumns", found, mend, line)

@@ -63,7 +63,7 @@ def render_round(record: RoundRecord, *, lineage: Sequence[RoundSummary], with_p
     rounds = history.complete(lineage, record)
     published = {summary.round for summary in rounds if summary.verdict == "published"}
     rows = history.round_rows(rounds, linked=published, folder=_TO_LINE, current=record.round)
-    return _page(
+    return render(
         "round.html",
         line_page=f"{_TO_LINE}report.html",
         title=f"{record.line}, round {record.round}",
@@ -101,7 +101,7 @@ def render_line(name: str, rounds: Sequence[RoundSummary], records: Sequence[Rou
         The page. It expects the rounds' pages at `page_name(round, attempt)`, relative to itself.
     """
     rows = history.round_rows(rounds, linked={record.round for record in records})
-    return _page(
+    return render(
         "line.html",
         title=f"{name}, a line of {wording.counted(len(rounds), 'round')}",
         name=name,
@@ -119,7 +119,8 @@ def _incoming(record: RoundRecord, *, with_pictures: bool) -> incoming.Incoming 
     return None if found is None else incoming.incoming(found, record.analyse.old_classes, with_pictures=with_pictures)
 
 
-def _page(template: str, **values: object) -> str:
+def render(template: str, **values: object) -> str:
+    """One of the templates as a page."""
     environment = Environment(
         loader=PackageLoader("treering_trainer.report"),
         autoescape=True,

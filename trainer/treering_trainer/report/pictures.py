@@ -112,6 +112,12 @@ def thumbnail_uri(path: Path, side_px: int) -> str | None:
     return _data_uri(shown)
 
 
+def drawn_uri(path: Path, reading: Reading) -> tuple[str, int, int] | None:
+    """A picture with its boxes inside a URI, and its size on the page; None where it can't be read."""
+    shown = _thumbnail(path, reading)
+    return (_data_uri(shown), *shown.size) if shown is not None else None
+
+
 def _thumbnail(path: Path, reading: Reading) -> Image.Image | None:
     try:
         with Image.open(path) as file:

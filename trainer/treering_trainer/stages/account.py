@@ -16,6 +16,7 @@ from treering_trainer.records import (
     TrainRecord,
     VerifyRecord,
 )
+from treering_trainer.stages.cases import counted_cases
 from treering_trainer.stages.donors import donor_stamps
 from treering_trainer.stages.export_formats import kept_formats
 from treering_trainer.stages.fetch import base_path
@@ -47,6 +48,7 @@ def round_record(bench: Workbench) -> RoundRecord:
         evaluate=bench.record(EvaluateRecord),
         gate=bench.record(GateRecord),
         formats=kept_formats(bench),
+        cases=counted_cases(bench),
         versions=versions(),
         settings=settings(bench),
     )

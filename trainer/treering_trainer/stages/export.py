@@ -23,6 +23,7 @@ from treering_trainer.records import (
 from treering_trainer.report import render_round
 from treering_trainer.stages.account import round_record
 from treering_trainer.stages.analyse import history_path
+from treering_trainer.stages.cases import collect_cases
 from treering_trainer.stages.classes import labelled_classes
 from treering_trainer.stages.export_formats import forget_formats, make_formats
 from treering_trainer.stages.fetch import (
@@ -69,6 +70,7 @@ def export(bench: Workbench) -> ExportRecord:
         save_kept(folder, read_kept(candidate_folder(bench)))
         save_optimizer(folder, read_optimizer(candidate_folder(bench)))
         formats = _export_model(bench, detector, folder)
+    cases = collect_cases(bench, folder)
     describe_round(bench)
     files = {path.relative_to(folder).as_posix(): describe_file(path) for path in _files(folder)}
     return ExportRecord(
@@ -76,6 +78,7 @@ def export(bench: Workbench) -> ExportRecord:
         memory_images=len(memory.items),
         relabelled=relabelled,
         formats=formats,
+        cases=cases,
         duration_s=time.monotonic() - start_s,
     )
 

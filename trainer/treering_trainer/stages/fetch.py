@@ -76,6 +76,7 @@ def fetch(bench: Workbench) -> FetchRecord:
     sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
     fetched = {f"{source.kind}/{source.name}": fetch_source(bench, source) for source in sources}
     pulled += [source.pulled for source in fetched.values()]
+    pulled += fetch_unlabelled(bench)
     stamps = {name: source.stamp for name, source in fetched.items()}
     _start_anew_if_changed(bench, stamps | _weights_stamps(bench))
     _fetch_history_again(bench)
@@ -127,6 +128,24 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
     with named(source.field):
         pulled = _pull(bench, store, {key: folder / key for key in keys}, source.name, listing=wanted)
     return Fetched(pulled, _stamp(source.uri, wanted))
+
+
+def fetch_unlabelled(bench: Workbench) -> list[Pulled]:
+    """Pull pictures that nobody has labelled: of each folder as many as the spec says, by their names' hash."""
+    cases = bench.plan.spec.cases
+    pulled = []
+    for place, item in enumerate(cases.unlabelled if cases is not None and cases.enabled else ()):
+        store = open_store(item.uri, bench.connection)
+        with named(f"spec.cases.unlabelled[{place}].uri"):
+            objects = {info.key: info for info in store.list() if is_picture(info.key)}
+        assert cases is not None
+        keys = sorted(objects, key=lambda key: hashlib.sha256(key.encode()).digest())[: cases.looked_at]
+        folder = bench.data_folder("unlabelled", item.name)
+        _remove_strays(folder, keys)
+        with named(f"spec.cases.unlabelled[{place}].uri"):
+            wanted = {key: folder / key for key in keys}
+            pulled.append(_pull(bench, store, wanted, item.name, listing=[objects[key] for key in keys]))
+    return pulled
 
 
 def fetch_for_training(bench: Workbench) -> None:
