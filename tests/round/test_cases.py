@@ -1,4 +1,4 @@
-"""Cases through the command line: collected with a round, fetched, ready for labelling tools; and never to be leaked."""
+"""Cases through the command line: collected with a round, fetched, ready for labelling tools, never leaked."""
 
 from __future__ import annotations
 
@@ -101,7 +101,11 @@ def test_cases__what_people_have_labelled_is_learned(fetched: Path, collecting: 
 def test_cases__without_pictures_only_words(collecting: TestLine) -> None:
     collecting.spec["policies"] = {"memory": "none"}
     assert collecting.run().code == 0
-    files = [path.name for path in (collecting.store / "rounds").glob("*/*/cases/**/*") if path.is_file()]
+    files = [
+        path.name
+        for path in (collecting.store / "rounds").glob("*/*/cases/**/*")
+        if path.is_file() and path.name[0] != "."
+    ]
     assert sorted(files) == ["cases.html", "cases.json"]
     assert "data:image" not in next((collecting.store / "rounds").glob("*/*/cases/cases.html")).read_text()
 
