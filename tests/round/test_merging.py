@@ -70,7 +70,7 @@ def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
     merge = record.prepare.merge
     assert merge is not None and [donor.classes for donor in merge.donors] == [BASE, ("leaf",)]
     assert [donor.sha256 for donor in merge.donors] == [sha256_of(merging.root / name) for name in before]
-    assert record.analyse.strategy == "incremental" and "a.pt (2 classes); b.pt (1 classes)" in record.analyse.reason
+    assert record.analyse.strategy == "incremental" and "a.pt (2 classes); b.pt (1 class)" in record.analyse.reason
     assert record.prepare.pseudo_labels.get("leaf", 0) > 0  # nobody labelled one
     assert {score.uri.rsplit("/", 1)[-1]: score.classes for score in record.evaluate.donors} == {
         "a.pt": BASE,

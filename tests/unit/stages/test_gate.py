@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from treering_api import Gate
-from treering_trainer.records import ClassScore, EvaluateRecord, SetScore
+from treering_trainer.records import ClassScore, DonorScore, EvaluateRecord, SetScore
+from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.evaluate import class_means, compare
 from treering_trainer.stages.gate import judge
 
@@ -115,3 +116,29 @@ def test_compare__sets_of_one_name_and_two_kinds_stay_apart() -> None:
     was, is_now = compare(before, after, ("ace", "king"))
     assert was == pytest.approx(0.7)
     assert is_now == pytest.approx(0.7)
+
+
+def test_judge__each_donor_of_a_merge_is_named() -> None:
+    donors = tuple(
+        DonorScore(uri=f"s3://b/{line}/round-1/model.pt", classes=("ace",), map50_before=was, map50=0.8)
+        for line, was in (("cards", 0.81), ("people", 0.9))
+    )
+    scores = evaluated(OLD, OLD).model_copy(update={"donors": donors})
+    passed, checks, sentence = judge(scores, Gate())
+    assert not passed and [check.passed for check in checks] == [True, False]
+    assert sentence.startswith("Rejected: the classes of people/round-1/model.pt lost 10.0 points of mAP50")
+
+
+@pytest.mark.parametrize(
+    ("uris", "expected"),
+    [
+        pytest.param(["file:///x/a.pt", "yolov8n.pt"], ["a.pt", "yolov8n.pt"], id="file-names-differ"),
+        pytest.param(["s3://b/a/m.pt", "s3://b/c/m.pt"], ["a/m.pt", "c/m.pt"], id="folders-differ"),
+        pytest.param(["s3://b/m.pt", "s3://c/m.pt"], ["b/m.pt", "c/m.pt"], id="buckets-differ"),
+        pytest.param(["s3://b/m.pt", "file:///b/m.pt"], ["b/m.pt", "/b/m.pt"], id="schemes-differ"),
+        pytest.param(["s3://b/m.pt"], ["m.pt"], id="one"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_short_names__tell_apart(uris: list[str], expected: list[str]) -> None:
+    assert list(short_names(uris).values()) == expected

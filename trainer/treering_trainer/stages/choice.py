@@ -13,6 +13,8 @@ from treering_trainer.dataset import DataSet, box_counts
 from treering_trainer.measures import Analysis
 from treering_trainer.policies.registry import actable
 from treering_trainer.policies.replay import memory_size
+from treering_trainer.report.wording import counted
+from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.donors import donors
 from treering_trainer.stages.fetch import MEMORY, line_memory
 from treering_trainer.stages.workbench import Workbench
@@ -65,7 +67,9 @@ def choose(
 
 
 def _merge_reason(bench: Workbench) -> str:
-    taken = "; ".join(f"{one.name} ({len(one.classes)} classes)" for one in donors(bench))
+    found = donors(bench)
+    names = short_names([one.uri for one in found])
+    taken = "; ".join(f"{names[one.uri]} ({counted(len(one.classes), 'class', 'classes')})" for one in found)
     return f"models are merged: {taken}"[:1024]
 
 

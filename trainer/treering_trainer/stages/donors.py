@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from treering_api import BadSpecError
+from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.weights import fetch_weights, weights_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import Pulled, write_atomic
@@ -43,11 +44,6 @@ class Taken:
     classes: tuple[str, ...]
     sha256: str
     label: str
-
-    @property
-    def name(self) -> str:
-        """The last part of its URI."""
-        return self.uri.rstrip("/").rsplit("/", 1)[-1]
 
 
 def fetch_donors(bench: Workbench) -> list[Pulled]:
@@ -94,10 +90,11 @@ def networks(bench: Workbench) -> list[Network]:
 def team_detector(bench: Workbench) -> YoloDetector:
     """All donors as one detector: where two boxes lie on one another, the surer one of those that know better wins."""
     found = donors(bench)
+    names = short_names([one.uri for one in found])
     members = tuple(
         Member(
             folder=f"member-{place}",
-            source=one.name,
+            source=names[one.uri],
             sha256=one.sha256,
             classes={name: name for name in one.classes},
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from treering_api import Gate
 from treering_trainer.records import EvaluateRecord, GateCheck, GateRecord
+from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.evaluate import class_means
 from treering_trainer.stages.workbench import Workbench
 
@@ -36,8 +37,9 @@ def judge(scores: EvaluateRecord, rules: Gate) -> tuple[bool, tuple[GateCheck, .
 
 
 def _forgetting(scores: EvaluateRecord, rules: Gate) -> Iterator[GateCheck]:
+    names = short_names([donor.uri for donor in scores.donors])
     for donor in scores.donors:
-        who = f"the classes of {donor.uri.rstrip('/').rsplit('/', 1)[-1]}"
+        who = f"the classes of {names[donor.uri]}"
         yield _limit("maxForgetting", donor.uri, who, donor.map50_before - donor.map50, rules.max_forgetting)
     if scores.forgetting is not None and not scores.donors:
         yield _limit("maxForgetting", "all", "the old classes", scores.forgetting, rules.max_forgetting)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from treering_trainer.dataset import Sample, no_boxes
 from treering_trainer.policies.interface import draw
 from treering_trainer.records import DonorRecord, MergeRecord
+from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.donors import donors, networks
 from treering_trainer.stages.evaluate import EvaluationSet, class_means, evaluation_sets, score
 from treering_trainer.stages.models import make_detector, toolbox
@@ -121,9 +122,6 @@ def _reason(bench: Workbench, scores: dict[str, float]) -> str:
         return f"spec.model.trunk is {bench.plan.spec.model.trunk}"
     if not scores:
         return "there is no other trunk, or no val picture to compare them on"
-    told = ", ".join(f"{_short(name)} {value:.3f}" for name, value in scores.items())
+    names = short_names([name for name in scores if name != INTERPOLATED])
+    told = ", ".join(f"{names.get(name, name)} {value:.3f}" for name, value in scores.items())
     return f"of the trunks it scores best before training (mAP50 of all classes on the increments' val: {told})"
-
-
-def _short(name: str) -> str:
-    return name.rstrip("/").rsplit("/", 1)[-1]

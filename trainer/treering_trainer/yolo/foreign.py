@@ -68,7 +68,7 @@ def as_detection_model(
             field,
             f"{shown_as} was saved by the original YOLOv5, v7 or v9 code (it holds a {file.saved_as})",
             "Of these only YOLOv9 detection models can be grown; give a checkpoint of the ultralytics package, such as "
-            "yolov5nu.pt in place of yolov5n.pt.",
+            "yolov5nu.pt in place of yolov5n.pt. YOLOv5 can be merged in: list it in spec.model.donors.",
         )
     if found.family != "ultralytics":
         raise BadSpecError(field, f"{shown_as} holds {found.label}", KINDS)
