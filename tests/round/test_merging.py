@@ -161,6 +161,7 @@ REFUSED: dict[str, tuple[Mapping[str, object], str, str]] = {
     "base's class": ({"classes": ["oak"]}, "spec.model.classes", "no class 'oak'"),
     "scratch": ({"base": "yolov8n.yaml"}, "spec.model.base", "no weights to merge"),
     "not there": ({"donors": [{"uri": "none.pt"}]}, "spec.model.donors[0].uri", "does not exist"),
+    "no kin": ({"trunk": "interpolated", "donors": [{"uri": "wide.pt"}]}, "spec.model.trunk", "same weights"),
     "anchors": ({"base": "anchors.pt"}, "spec.model.base", "predicts by anchors"),
 }
 
@@ -169,6 +170,7 @@ REFUSED: dict[str, tuple[Mapping[str, object], str, str]] = {
 def test_merge__refuses(name: str, merging: TestLine) -> None:
     more, where, found = REFUSED[name]
     save_whole_yolov5(lively_yolov5(BASE), merging.root / "anchors.pt")
+    keep(seeing_model(DONOR, architecture=WIDE), merging.root / "wide.pt")
 
     def placed(value: object) -> object:
         if isinstance(value, str) and value.endswith(".pt"):

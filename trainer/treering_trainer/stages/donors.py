@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,8 @@ from treering_trainer.yolo.foreign import fetch_official
 from treering_trainer.yolo.fusion.artefact import build_network
 from treering_trainer.yolo.fusion.description import FusedDescription, Member
 from treering_trainer.yolo.fusion.network import Network
+from treering_trainer.yolo.merging import share_origin
+from treering_trainer.yolo.yolov5 import AnchorModel
 
 TRUNK_MEND = "Give a detection model of the ultralytics package, or an original YOLOv9, as the base."
 
@@ -67,6 +69,8 @@ def fetch_donors(bench: Workbench) -> list[Pulled]:
         taken.append(Taken(asked.uri, asked.field, _classes(donor, asked), donor.sha256, donor.label))
         if not _kept(bench, taken[-1]).exists():
             _keep(bench, donor, taken[-1])
+    if bench.plan.spec.model.trunk == "interpolated":
+        _refuse_strangers(_opened(bench, taken))
     write_atomic(bench.donors_path, json.dumps([asdict(one) for one in taken], indent=1).encode())
     return pulled
 
@@ -84,7 +88,11 @@ def donor_stamps(bench: Workbench) -> dict[str, str]:
 
 def networks(bench: Workbench) -> list[Network]:
     """The donors' networks, in their order, on the processor."""
-    return [kept_network(_kept(bench, one)) for one in donors(bench)]
+    return _opened(bench, donors(bench))
+
+
+def _opened(bench: Workbench, taken: Sequence[Taken]) -> list[Network]:
+    return [kept_network(_kept(bench, one)) for one in taken]
 
 
 def team_detector(bench: Workbench) -> YoloDetector:
@@ -135,6 +143,18 @@ def _asked(bench: Workbench) -> Iterator[_Asked]:
     for place, donor in enumerate(model.donors):
         field = f"spec.model.donors[{place}]"
         yield _Asked(donor.uri, f"{field}.uri", f"{field}.classes", donor.classes)
+
+
+def _refuse_strangers(found: Sequence[Network]) -> None:
+    """A mean of the base alone would be the base by another name."""
+    base, *others = found
+    assert not isinstance(base, AnchorModel)
+    if not any(share_origin(base, other) for other in others if not isinstance(other, AnchorModel)):
+        raise BadSpecError(
+            "spec.model.trunk",
+            "interpolated, but no donor has the base's architecture and was trained from the same weights",
+            "Say auto or base.",
+        )
 
 
 def _classes(donor: Donor, asked: _Asked) -> tuple[str, ...]:

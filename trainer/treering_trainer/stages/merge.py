@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from treering_trainer.dataset import Sample, no_boxes
-from treering_trainer.policies.interface import draw
 from treering_trainer.records import DonorRecord, MergeRecord
 from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.donors import donors, networks
 from treering_trainer.stages.evaluate import EvaluationSet, class_means, evaluation_sets, score
-from treering_trainer.stages.models import make_detector, toolbox
-from treering_trainer.stages.shelf import load_datasets
-from treering_trainer.stages.verify import verified_path
+from treering_trainer.stages.models import make_detector
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import write_atomic
 from treering_trainer.yolo.merging import interpolated, merged_start, share_origin
@@ -22,8 +18,6 @@ from treering_trainer.yolo.weights import load_model, save_model
 from treering_trainer.yolo.yolov5 import AnchorModel
 
 INTERPOLATED = "interpolated"
-STATISTICS_IMAGES = 256
-"""Pictures that BatchNorm's statistics of averaged weights are measured on."""
 MERGED = "merged"
 RECORD = "merge.json"
 
@@ -51,7 +45,7 @@ def merged_model(bench: Workbench, names: tuple[str, ...]) -> tuple[DetectionMod
     chosen, scores = _choose(bench, names)
     record = MergeRecord(
         trunk=chosen.name,
-        reason=_reason(bench, scores),
+        reason=_reason(bench, chosen.name, scores),
         scores=scores,
         donors=tuple(
             DonorRecord(
@@ -76,8 +70,8 @@ def _choose(bench: Workbench, names: tuple[str, ...]) -> tuple[_Candidate, dict[
     if len(candidates) == 1:
         return candidates[0], {}
     sets = [item for item in evaluation_sets(bench, names) if item.kind == "val"]
-    if not sets:
-        return candidates[0], {}
+    if not sets:  # the mean, where there is one: it stands between all donors, and each trunk only by its own
+        return next((each for each in candidates if each.name == INTERPOLATED), candidates[0]), {}
     scores = {each.name: _score(bench, each, sets) for each in candidates}
     return max(candidates, key=lambda each: round(scores[each.name], 6)), scores
 
@@ -100,15 +94,7 @@ def _candidates(bench: Workbench, names: tuple[str, ...]) -> Iterator[_Candidate
             yield _Candidate(one.uri, merged_start(network, plain, names, seed=seed), (one.uri,))
     if model.trunk == INTERPOLATED or (model.trunk == "auto" and len(kin) > 1):
         mean = merged_start(interpolated([network for _, network in kin]), plain, names, seed=seed)
-        toolbox(bench).measure_statistics(mean, _pictures(bench))
         yield _Candidate(INTERPOLATED, mean, ())
-
-
-def _pictures(bench: Workbench) -> tuple[Sample, ...]:
-    datasets = load_datasets(verified_path(bench.folder))
-    train = [sample for dataset in datasets if dataset.kind == "increment" for sample in dataset.train]
-    drawn = draw(train, STATISTICS_IMAGES, bench.plan.spec.training.seed)
-    return tuple(replace(sample, boxes=no_boxes()) for sample in drawn)
 
 
 def _score(bench: Workbench, candidate: _Candidate, sets: Sequence[EvaluationSet]) -> float:
@@ -117,10 +103,12 @@ def _score(bench: Workbench, candidate: _Candidate, sets: Sequence[EvaluationSet
     return sum(means) / len(means) if means else 0.0
 
 
-def _reason(bench: Workbench, scores: dict[str, float]) -> str:
+def _reason(bench: Workbench, trunk: str, scores: dict[str, float]) -> str:
     if bench.plan.spec.model.trunk != "auto":
         return f"spec.model.trunk is {bench.plan.spec.model.trunk}"
     if not scores:
+        if trunk == INTERPOLATED:
+            return "there is no val picture to compare trunks on, and donors of the base's origin stand near their mean"
         return "there is no other trunk, or no val picture to compare them on"
     names = short_names([name for name in scores if name != INTERPOLATED])
     told = ", ".join(f"{names.get(name, name)} {value:.3f}" for name, value in scores.items())
