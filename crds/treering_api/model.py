@@ -60,8 +60,8 @@ class Model(Block):
         default="auto",
         description="Where there are donors: whose layers below the classes the merged model starts from. base: the "
         "base's; interpolated: the mean of the base and all donors of its origin; auto: whatever of these, and of "
-        "each donor's own, scores best on the increments' val pictures before training; where there are none, the mean, "
-        "or else the base's.",
+        "each donor's own, scores best on the increments' val pictures before training; without any, the mean, or "
+        "else the base's.",
     )
 
     @property
