@@ -99,7 +99,7 @@ class Lines:
     def naive(self) -> Round:
         """The first donor's line goes on with the second's images alone, nothing done against forgetting."""
         folder = self.work / "naive"
-        if not folder.exists():
+        if not (folder / "store").exists():
             shutil.copytree(self.work / "a" / "store", folder / "store")
         spec = self._spec("naive", {"base": self.weights.as_uri()}, [0, 1])
         spec["metadata"] = {"name": "a"}
