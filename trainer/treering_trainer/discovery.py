@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from treering_api import BadSpecError, Delivery, Discover, Lineage, LookPlan, Spec, StoreError
 from treering_api.fields import Name
-from treering_trainer.dataset import is_picture
+from treering_trainer.dataset import wanted_keys
 from treering_trainer.line import connect
 from treering_trainer.pod import Standing, find_line
 from treering_trainer.store import Store, open_store
@@ -61,7 +61,7 @@ def measure(store: Store, name: str) -> Delivery:
     """How large the delivery in a folder is, and its digest: another one whenever an object comes, goes or changes."""
     images, total = 0, 0
     for info in store.at(name).stream():
-        images += is_picture(info.key) and "test" not in info.key.split("/")[:-1]
+        images += any(key.startswith("images/") for key in wanted_keys([info.key]))
         # A sum, because stores list in different orders
         text = f"{info.key}\0{info.size_bytes}\0{info.etag}"
         total += int.from_bytes(hashlib.sha256(text.encode()).digest()[: _DIGITS // 2])

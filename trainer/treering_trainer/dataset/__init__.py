@@ -6,7 +6,7 @@ beside the others, `enforce` stops what can't be learned from, `unite` and `rema
 
 from treering_trainer.dataset.compare import cross_check
 from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels
-from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES, is_picture, wanted_keys
+from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES, wanted_keys
 from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
 from treering_trainer.dataset.overlap import SAME_OBJECT, intersection_over_union, matches
 from treering_trainer.dataset.read import read_dataset
@@ -32,7 +32,6 @@ __all__ = [
     "cross_check",
     "enforce",
     "intersection_over_union",
-    "is_picture",
     "label_text",
     "matches",
     "no_boxes",

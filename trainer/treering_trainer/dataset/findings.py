@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Literal
 
 from treering_trainer.records import Finding
 
@@ -17,21 +16,14 @@ SHOWN = 20
 _ORDER = {"error": 0, "quarantine": 1, "warning": 2, "info": 3}
 
 
-def finding(
-    severity: Literal["error", "quarantine", "warning", "info"], code: str, where: str, found: str, mend: str
-) -> Finding:
-    """One finding."""
-    return Finding(severity=severity, code=code, where=where, found=found, mend=mend)
-
-
 def bounded(findings: Iterable[Finding], scope: str, shown: int = SHOWN) -> tuple[Finding, ...]:
     """The findings, worst first; of warnings and remarks at most `shown` of each code, the others counted at `scope`.
 
     Errors and quarantined pictures all stay: each must be mended. Within one code the order stays as it was.
     """
     groups: dict[tuple[int, str], list[Finding]] = defaultdict(list)
-    for one in findings:
-        groups[(_ORDER[one.severity], one.code)].append(one)
+    for finding in findings:
+        groups[(_ORDER[finding.severity], finding.code)].append(finding)
     return tuple(item for key in sorted(groups) for item in _shortened(groups[key], scope, shown))
 
 

@@ -17,8 +17,6 @@ import numpy as np
 from treering_trainer.dataset.samples import Boxes, no_boxes
 
 COLUMNS = 5
-POLYGON = 7
-"""Columns of the shortest polygon: a class and three points."""
 TOLERANCE = 0.01
 """How far a coordinate may lie outside 0..1 and still be clipped: ultralytics' own tolerance."""
 MAX_SIZE_BYTES = 16 * 1024 * 1024
@@ -39,11 +37,10 @@ class Fault:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A label file as read: none with a fault; `duplicates` rows were dropped, `polygons` became boxes."""
+    """A label file as read. With a fault there are no boxes; `duplicates` rows were dropped."""
 
     boxes: Boxes
     duplicates: int = 0
-    polygons: int = 0
     fault: Fault | None = None
 
 
@@ -74,30 +71,24 @@ def read_labels(path: Path, limits: Limits) -> Labels:
 def parse_labels(text: str, limits: Limits) -> Labels:
     """Rows of `class x y w h`, centre and size as shares of the picture, to boxes of shape (n, 5).
 
-    Rows of a class and three or more points, as of segments and turned boxes, become the boxes around the points.
-
     Coordinates up to 1 % outside 0..1 and edges beyond the picture are clipped; exact duplicates dropped. The first
     bad row is the fault, and says how many more there are. Blank lines are no rows.
     """
     boxes: dict[tuple[float, ...], None] = {}
     faults: list[Fault] = []
-    rows = polygons = 0
+    rows = 0
     for line, row in enumerate(io.StringIO(text, newline=None), start=1):
         if not row.strip():
             continue
         rows += 1
-        tokens = row.split()
-        is_polygon = len(tokens) >= POLYGON and len(tokens) % 2 == 1
-        polygons += is_polygon
-        parsed = (_parse_polygon if is_polygon else _parse_row)(tokens, line, limits)
+        parsed = _parse_row(row.split(), line, limits)
         if isinstance(parsed, Fault):
             faults.append(parsed)
         else:
             boxes[parsed] = None
     if faults:
         return Labels(no_boxes(), fault=_first(faults))
-    found = np.array([*boxes], dtype=np.float64).reshape(-1, COLUMNS)
-    return Labels(found, duplicates=rows - len(boxes), polygons=polygons)
+    return Labels(np.array([*boxes], dtype=np.float64).reshape(-1, COLUMNS), duplicates=rows - len(boxes))
 
 
 def _faulty(code: str, found: str, mend: str) -> Labels:
@@ -123,23 +114,12 @@ def _parse_row(tokens: list[str], line: int, limits: Limits) -> tuple[float, ...
     return _size_fault(box, line, limits) or (index + 0.0, *box)  # + 0.0: no class -0.0
 
 
-def _parse_polygon(tokens: list[str], line: int, limits: Limits) -> tuple[float, ...] | Fault:
-    """The box around a class's points."""
-    for token in tokens[1:]:
-        if fault := _number_fault(token, line):
-            return fault
-    across, down = ([float(token) for token in tokens[start::2]] for start in (1, 2))
-    sides = (max(across) - min(across), max(down) - min(down))
-    numbers = ((max(across) + min(across)) / 2, (max(down) + min(down)) / 2, *sides)
-    return _parse_row([tokens[0], *(repr(number) for number in numbers)], line, limits)
-
-
 def _wrong_columns(count: int, line: int) -> Fault:
     found = f"{count} columns, a box has {COLUMNS}: class x y width height"
     if count == COLUMNS + 1:
         mend = "A sixth column is mostly the confidence of a prediction: check the boxes and drop that column."
     elif count > COLUMNS:
-        mend = "This looks like a pose: keep class x y width height of each row."
+        mend = "This looks like a segment or a pose: convert it to its bounding box."
     else:
         mend = "Complete the row, or take it away."
     return Fault("WrongColumns", found, mend, line)

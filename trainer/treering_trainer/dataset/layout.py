@@ -2,8 +2,8 @@
 
 `fetch` asks `wanted_keys` what to pull; `read` asks `scan` what has come. Accepted is `images/SPLIT/x.jpg` beside
 `labels/SPLIT/x.txt` with the splits train, val and test (test belongs to nobody but a hold-out), or `images/x.jpg`
-beside `labels/x.txt`, which is all train; else what `formats` knows of other tools' trees. Nothing else is ever pulled
-or opened: a label cache is a pickle and would run code.
+beside `labels/x.txt`, which is all train. Nothing else is ever pulled or opened: a label cache is a pickle and would
+run code.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from treering_trainer.dataset.formats import ForeignLayout, foreign_keys, is_foreign, read_layout
-from treering_trainer.dataset.formats.marks import Marks
 from treering_trainer.dataset.samples import Kind, Split
 from treering_trainer.records import Finding
 
@@ -32,13 +30,13 @@ class Folder:
         name: `train`, `val`, `test`, or empty for files that lie in `images/` itself.
         split: what it counts as.
         images: sorted; no two of them have the same stem.
-        labels: label file, or what another tool's file says of the picture, by stem.
+        labels: label file by stem.
     """
 
     name: str
     split: Split
     images: tuple[Path, ...]
-    labels: Mapping[str, Path | Marks]
+    labels: Mapping[str, Path]
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,6 @@ class Layout:
 
     folders: tuple[Folder, ...]
     findings: tuple[Finding, ...]
-    names: tuple[str, ...] | None = None
-    """Class names, where another tool's files say them; None: they are read from files of our own layout."""
 
 
 @dataclass
@@ -71,16 +67,7 @@ def wanted_keys(keys: Iterable[str], kind: Kind = "increment") -> list[str]:
     The test split is left out, except for a hold-out. Folders that the layout does not know are in, so that `scan` can
     refuse them aloud.
     """
-    listed = list(keys)
-    if is_foreign(listed):
-        return foreign_keys(listed, kind, IMAGE_SUFFIXES)
-    return sorted(key for key in listed if _wanted(PurePosixPath(key), kind))
-
-
-def is_picture(key: str) -> bool:
-    """Whether a key is that of a picture."""
-    path = PurePosixPath(key)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    return sorted(key for key in keys if _wanted(PurePosixPath(key), kind))
 
 
 def scan(root: Path, name: str, kind: Kind) -> Layout:
@@ -89,9 +76,6 @@ def scan(root: Path, name: str, kind: Kind) -> Layout:
     Findings: `SameName` and `UnknownFolder` and `MixedLayout` (errors), `EmptyIncrement` (error: nothing to train
     or to measure on), `LabelWithoutImage` and `UnknownSuffix` (warnings). A root that is absent is an empty one.
     """
-    foreign = read_layout(root, name, kind, IMAGE_SUFFIXES) if root.is_dir() else None
-    if foreign is not None:
-        return _foreign(foreign, name, kind)
     work = _Scan(root, name, kind)
     used = [folder for folder in FOLDERS if folder != "test" or kind == "holdout"]
     folders = [_folder(work, folder) for folder in ("", *used)]
@@ -100,22 +84,6 @@ def scan(root: Path, name: str, kind: Kind) -> Layout:
     _refuse_same_name_across(work, folders)
     _refuse_empty(work, folders)
     return Layout(tuple(folder for folder in folders if folder.images), tuple(work.findings))
-
-
-def _foreign(found: ForeignLayout, name: str, kind: Kind) -> Layout:
-    folders = [
-        Folder(
-            split,
-            "val" if kind == "holdout" else split,
-            found.pictures.get(split, ()),
-            {path.stem: found.labels[path] for path in found.pictures.get(split, ()) if path in found.labels},
-        )
-        for split in ("train", "val")
-    ]
-    work = _Scan(Path(), name, kind, list(found.findings))
-    if not any(one.severity == "error" for one in found.findings):
-        _refuse_empty(work, folders)
-    return Layout(tuple(folder for folder in folders if folder.images), tuple(work.findings), found.names)
 
 
 def place(name: str, folder: str, file: str) -> str:

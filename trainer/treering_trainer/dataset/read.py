@@ -18,9 +18,8 @@ import numpy as np
 
 from treering_api import Verification
 from treering_api.errors import BadDataError
-from treering_trainer.dataset.formats.marks import Marks
 from treering_trainer.dataset.images import Picture, read_picture
-from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels, read_labels
+from treering_trainer.dataset.labels import Fault, Labels, Limits, read_labels
 from treering_trainer.dataset.layout import Folder, Layout, place, scan
 from treering_trainer.dataset.names import has_names, read_names, renamed
 from treering_trainer.dataset.samples import Boxes, Checked, Kind, Sample, no_boxes
@@ -35,11 +34,10 @@ _NO_RENAME: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class _Classes:
-    """`union` is the data set's class list; `table` holds the place in it of each of `delivered`, the delivery's."""
+    """`union` is the data set's class list; `table` holds, for each index in the delivery, the index in it."""
 
     union: tuple[str, ...]
     table: Boxes
-    delivered: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +103,8 @@ def read_dataset(
     if not layout.folders and kind != "memory":
         return tally.checked(())  # most likely a wrong URI: that the names are missing too would only distract
     try:
-        found = _names(root, name, layout, known if _unnamed(root, layout, settings, needs_label) else ())
-        classes = _classes(renamed(found, rename, name, kind), found)
+        found = known if _unnamed(root, layout, settings, needs_label) and known else read_names(root, name)
+        classes = _classes(renamed(found, rename, name, kind))
     except BadDataError as error:
         tally.refuse("BadClassNames", error)
         return tally.checked(())
@@ -118,12 +116,6 @@ def read_dataset(
     return tally.checked(classes.union)
 
 
-def _names(root: Path, name: str, layout: Layout, known: tuple[str, ...]) -> tuple[str, ...]:
-    if layout.names is not None:
-        return layout.names
-    return known or read_names(root, name)
-
-
 def _unnamed(root: Path, layout: Layout, settings: Verification, needs_label: bool) -> bool:
     """Whether a data set has no class names and needs none: with labels, their numbers would mean nobody knows what."""
     without = not needs_label or settings.missing_labels == "unlabelled"
@@ -131,9 +123,9 @@ def _unnamed(root: Path, layout: Layout, settings: Verification, needs_label: bo
     return without and unlabelled and not has_names(root)
 
 
-def _classes(line_names: tuple[str, ...], delivered: tuple[str, ...]) -> _Classes:
+def _classes(line_names: tuple[str, ...]) -> _Classes:
     union = tuple(dict.fromkeys(line_names))
-    return _Classes(union, np.array([union.index(name) for name in line_names], dtype=np.float64), delivered)
+    return _Classes(union, np.array([union.index(name) for name in line_names], dtype=np.float64))
 
 
 def _jobs(
@@ -163,23 +155,10 @@ def _read(job: _Job) -> _Outcome:
     path = job.folder.labels.get(job.image.stem)
     if path is None:
         return _unlabelled(job, picture, remarks)
-    labels, file = _labels(path, job, picture)
+    labels = read_labels(path, _limits(job, picture))
     if labels.fault is not None:
-        return _Outcome(None, (*remarks, job.finding("quarantine", labels.fault, file)))
-    return _Outcome(_sample(job, picture, labels.boxes), (*remarks, *_label_remarks(job, labels, file)))
-
-
-def _labels(found: Path | Marks, job: _Job, picture: Picture) -> tuple[Labels, str]:
-    """The labels, and the name of the file to speak of."""
-    limits = _limits(job, picture)
-    if isinstance(found, Path):
-        return read_labels(found, limits), found.name
-    rows = found.rows(job.classes.delivered, picture.width, picture.height)
-    if isinstance(rows, Fault):
-        return Labels(no_boxes(), fault=rows), job.image.name
-    labels = parse_labels(rows, limits)
-    fault = labels.fault
-    return (labels if fault is None else replace(labels, fault=replace(fault, line=0))), job.image.name
+        return _Outcome(None, (*remarks, job.finding("quarantine", labels.fault, path.name)))
+    return _Outcome(_sample(job, picture, labels.boxes), (*remarks, *_duplicate_remark(job, labels, path)))
 
 
 def _limits(job: _Job, picture: Picture) -> Limits:
@@ -221,12 +200,8 @@ def _suffix_remark(job: _Job, picture: Picture) -> tuple[Finding, ...]:
     return (job.finding("warning", fault, job.image.name),)
 
 
-def _label_remarks(job: _Job, labels: Labels, file: str) -> tuple[Finding, ...]:
-    faults = []
-    if labels.duplicates:
-        found = f"{labels.duplicates} rows stand there twice"
-        faults.append(Fault("DuplicateRows", found, "None needed: they were dropped."))
-    if labels.polygons:
-        found = f"{labels.polygons} rows are polygons; they became the boxes around them"
-        faults.append(Fault("PolygonsToBoxes", found, "None needed."))
-    return tuple(job.finding("info", fault, file) for fault in faults)
+def _duplicate_remark(job: _Job, labels: Labels, path: Path) -> tuple[Finding, ...]:
+    if not labels.duplicates:
+        return ()
+    fault = Fault("DuplicateRows", f"{labels.duplicates} rows stand there twice", "None needed: they were dropped.")
+    return (job.finding("info", fault, path.name),)

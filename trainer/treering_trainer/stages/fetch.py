@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from treering_api import BadDataError, Increment, ModelRef, StoreError
-from treering_trainer.dataset import Kind, is_picture, wanted_keys
-from treering_trainer.dataset.formats.foreign import KNOWN
+from treering_trainer.dataset import Kind, wanted_keys
 from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
 from treering_trainer.progress import Message
@@ -116,11 +115,11 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
     with named(source.field):
         objects = {info.key: info for info in store.list()}
     keys = wanted_keys(objects, source.kind)
-    if not any(map(is_picture, keys)):
+    if not any(key.startswith("images/") for key in keys):
         raise BadDataError(
             source.field,
-            f"no images under {source.uri} ({len(objects)} objects in all)",
-            f"Deliver images/train/*.jpg, labels/train/*.txt and names.json there, or mend the URI. Known are {KNOWN}",
+            f"no images under {source.uri}/images/ ({len(objects)} objects in all)",
+            "Deliver images/train/*.jpg, labels/train/*.txt and names.json there, or mend the URI",
         )
     folder = bench.data_folder(source.kind, source.name)
     _remove_strays(folder, keys)
