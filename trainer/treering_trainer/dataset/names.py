@@ -63,7 +63,7 @@ def pose_columns(root: Path) -> int:
     shape = content.get("kpt_shape") if isinstance(content, dict) else None
     if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(side, int) for side in shape)):
         return 0
-    return 5 + shape[0] * shape[1]
+    return 5 + int(shape[0]) * int(shape[1])
 
 
 def renamed(names: Sequence[str], rename: Mapping[str, str], dataset: str, kind: Kind = "increment") -> tuple[str, ...]:

@@ -133,7 +133,10 @@ def _drawn(
     for position, (item, value) in enumerate(regions, start=1):
         reference = f"region {str(item.get('id', f'number {position}'))[:40]}"
         if "choices" in value or "taxonomy" in value or not _has_shape(value):
-            marks.changes["ShapeDropped"] += not _labels(value) or "rle" in value or item.get("type") == "brushlabels"
+            words_only = (
+                bool(_labels(value)) and not {"x", "points", "rle"} & value.keys()
+            )  # the labels of another entry
+            marks.changes["ShapeDropped"] += not words_only
             continue
         labels = _labels(value) or by_id[str(item.get("id"))]
         _take(marks, value, reference, [reading.index(label) for label in dict.fromkeys(labels)], item)
@@ -146,7 +149,7 @@ def _labels(value: dict[str, Any]) -> list[str]:
 
 
 def _has_shape(value: dict[str, Any]) -> bool:
-    return "points" in value or ("x" in value and ("width" in value or "radiusX" in value))
+    return "points" in value or ("x" in value and ("height" in value or "radiusX" in value))
 
 
 def _take(marks: Marks, value: dict[str, Any], reference: str, classes: list[int], item: dict[str, Any]) -> None:

@@ -147,8 +147,8 @@ def _read_json(pictures: Pictures) -> Reading | None:
     reading = read_coco(coco, pictures) if coco else read_label_studio(tasks, pictures) if tasks else Reading("JSON")
     reading.findings[:0] = findings
     for key in sorted(documents.keys() - coco.keys() - tasks.keys()):
-        error = BadDataError(f"{pictures.name}/{key}", "is neither COCO nor Label Studio JSON", f"{ACCEPTED}.")
-        reading.findings.append(_error("BadAnnotations", error))
+        strange = BadDataError(f"{pictures.name}/{key}", "is neither COCO nor Label Studio JSON", f"{ACCEPTED}.")
+        reading.findings.append(_error("BadAnnotations", strange))
     return reading
 
 
