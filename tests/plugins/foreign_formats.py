@@ -70,8 +70,8 @@ def yolo_outlines(root: Path) -> None:
     for item in DRAWN:
         text = ""
         for index, left, top, right, bottom in item.boxes:
-            l, t, r, b = left / WIDTH, top / HEIGHT, right / WIDTH, bottom / HEIGHT
-            text += f"{index} {l} {t} {r} {t} {r} {b} {l} {b} {l} {(t + b) / 2}\n"
+            x1, y1, x2, y2 = left / WIDTH, top / HEIGHT, right / WIDTH, bottom / HEIGHT
+            text += f"{index} {x1} {y1} {x2} {y1} {x2} {y2} {x1} {y2} {x1} {(y1 + y2) / 2}\n"
         put(root / f"labels/{item.split}/{item.stem}.txt", text)
 
 
@@ -190,7 +190,8 @@ def cvat(root: Path) -> None:
             f'ybr="{bottom:.2f}" z_order="0"><attribute name="a">1</attribute></box>'
             for i, left, top, right, bottom in item.boxes
         )
-        images += f'<image id="{n}" name="{item.stem}.png" subset="{subset}" width="{WIDTH}" height="{HEIGHT}">{boxes}</image>'
+        about = f'id="{n}" name="{item.stem}.png" subset="{subset}" width="{WIDTH}" height="{HEIGHT}"'
+        images += f"<image {about}>{boxes}</image>"
         paint(root / f"images/{subset}/{item.stem}.png", item.stem)
     labels = "".join(f"<label><name>{name}</name><color>#fa3253</color><attributes/></label>" for name in NAMES)
     meta = f"<meta><project><id>1</id><labels>{labels}</labels></project><dumped>2026-01-01</dumped></meta>"
@@ -219,8 +220,9 @@ def label_studio(root: Path) -> None:
     for n, item in enumerate(DRAWN):
         paint(root / f"images/{item.split}/0a1b2c3d-{item.stem}.png", item.stem)
         result = [
-            {"id": region["id"], "type": "rectanglelabels", "from_name": "label", "to_name": "image", "image_rotation": 0,
-             "original_width": WIDTH, "original_height": HEIGHT, "origin": "manual", "value": _value(region)}
+            {"id": region["id"], "type": "rectanglelabels", "from_name": "label", "to_name": "image",
+             "image_rotation": 0, "original_width": WIDTH, "original_height": HEIGHT, "origin": "manual",
+             "value": _value(region)}
             for region in _regions(item)
         ]  # fmt: skip
         annotations = [

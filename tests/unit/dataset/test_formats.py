@@ -26,6 +26,8 @@ from treering_api import Verification
 from treering_api.errors import BadDataError
 from treering_trainer.dataset import Checked, Kind, Recognition, delivered, has_labels, read_dataset, wanted_keys
 from treering_trainer.dataset.formats.rle import mask_corners
+from treering_trainer.discovery import measure
+from treering_trainer.store import open_store
 
 FOREIGN = [name for name in FORMATS if not name.startswith("yolo")]
 
@@ -120,10 +122,8 @@ def test_wanted_keys__test_split_is_a_holdouts(path: str) -> None:
     assert wanted_keys(listed, "holdout") == sorted(listed)
 
 
-@pytest.mark.parametrize("other", [name for name in FORMATS if name not in ("yolo", "yolo_outlines")])
+@pytest.mark.parametrize("other", [name for name in FOREIGN if not name.startswith("label_studio")])
 def test_wanted_keys__two_formats_at_once(tmp_path: Path, other: str) -> None:
-    if other.startswith("label_studio"):
-        pytest.skip("a loose JSON file beside labels in another format is a note, not a second format")
     yolo(tmp_path)
     FORMATS[other](tmp_path)
     with pytest.raises(BadDataError, match="two formats at once") as caught:
@@ -347,3 +347,19 @@ def test_yolo__keypoints_of_a_stated_shape_are_left_out(tmp_path: Path) -> None:
     checked = read(tmp_path)
     np.testing.assert_allclose(checked.dataset.train[0].boxes, [[0, 0.5, 0.5, 0.2, 0.2]])
     assert codes(checked)["KeypointsDropped"] == "info"
+
+
+def test_read_dataset__loose_json_beside_labels_is_a_note(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    put(tmp_path / "export.json", [])
+    assert "Recognised" not in codes(read(tmp_path))
+
+
+def test_discovery__counts_the_pictures_of_every_format(tmp_path: Path) -> None:
+    for name, write in FORMATS.items():
+        write(tmp_path / name)
+    paint(tmp_path / "nothing-known/a.png", "a")
+    put(tmp_path / "no-picture/annotations/x.json", coco_document([]))
+    store = open_store(tmp_path.as_uri())
+    counted = {name: measure(store, name).images for name in (*FORMATS, "nothing-known", "no-picture")}
+    assert counted == dict.fromkeys(FORMATS, len(DRAWN)) | {"nothing-known": 1, "no-picture": 0}

@@ -19,6 +19,7 @@ Corners = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 _SAME_SHAPE = 0.02
 _CLIP = 1e-6
+_NOWHERE = (math.nan, math.nan, math.nan, math.nan)  # a finding comes of it, with the object's name
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def pairs(numbers: Sequence[float]) -> list[tuple[float, float]]:
 
 def turned(corners: Corners, degrees: float, pivot: tuple[float, float] | None = None) -> Corners:
     """The upright box around a box that is turned clockwise, about its centre if no pivot is given."""
+    if not math.isfinite(degrees):
+        return _NOWHERE
     left, top, right, bottom = corners
     x, y = pivot or ((left + right) / 2, (top + bottom) / 2)
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -110,6 +113,8 @@ def turned(corners: Corners, degrees: float, pivot: tuple[float, float] | None =
 
 def ellipse(x: float, y: float, x_radius: float, y_radius: float, degrees: float) -> Corners:
     """The upright box around an ellipse that is turned about its centre."""
+    if not math.isfinite(degrees):
+        return _NOWHERE
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     half_width, half_height = math.hypot(x_radius * cos, y_radius * sin), math.hypot(x_radius * sin, y_radius * cos)
     return x - half_width, y - half_height, x + half_width, y + half_height

@@ -75,7 +75,7 @@ class _File:
     def _classes(self, used: Counter[object]) -> dict[object, int]:
         """Index by category id. A category that only groups others (Roboflow writes one) is no class."""
         items = self._list("categories")
-        groups = {item.get("supercategory") for item in items}
+        groups = {name for item in items if isinstance(name := item.get("supercategory"), str)}
         index: dict[object, int] = {}
         seen: dict[str, object] = {}
         for item in sorted(items, key=lambda item: number(item.get("id")) or 0.0):

@@ -73,10 +73,9 @@ def _picture(reference: str, pictures: Pictures, where: str) -> str | None:
     if ".." in path.parts:
         return pictures.find(reference, where)  # refused there, by name
     parts = [part for part in path.parts if part != "/"]
-    keys = {key: PurePosixPath(key).parts for key in pictures.keys}
     for name in (parts[-1], _PREFIX.sub("", parts[-1])):
-        fitting = [key for key, own in keys.items() if own[-1] == name]
-        closest = [key for key in fitting if _common(keys[key], parts) == max(_common(keys[k], parts) for k in fitting)]
+        shared = {key: _common(PurePosixPath(key).parts, parts) for key in pictures.named(name)}
+        closest = [key for key, count in shared.items() if count == max(shared.values())]
         if len(closest) == 1:
             return closest[0]
     return pictures.find(parts[-1], where)

@@ -36,6 +36,10 @@ class Pictures:
         for key in self.keys:
             self._by_name[PurePosixPath(key).name].append(key)
 
+    def named(self, name: str) -> list[str]:
+        """The keys of all pictures with a file name."""
+        return self._by_name.get(name, [])
+
     def find(self, stated: str, where: str, folders: tuple[str, ...] = ()) -> str | None:
         """The key of the picture that an annotation file calls `stated`, tried in `folders` first.
 
@@ -50,11 +54,7 @@ class Pictures:
         for folder in folders:
             if (key := (PurePosixPath(folder) / path).as_posix()) in self.files and is_picture(key):
                 return key
-        fitting = [
-            key
-            for key in self._by_name.get(path.name, ())
-            if PurePosixPath(key).parts[-len(path.parts) :] == path.parts
-        ]
+        fitting = [key for key in self.named(path.name) if PurePosixPath(key).parts[-len(path.parts) :] == path.parts]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
