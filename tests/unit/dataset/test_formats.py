@@ -357,9 +357,10 @@ def test_read_dataset__loose_json_beside_labels_is_a_note(tmp_path: Path) -> Non
 
 def test_discovery__counts_the_pictures_of_every_format(tmp_path: Path) -> None:
     for name, write in FORMATS.items():
-        write(tmp_path / name)
+        write(tmp_path / name.replace("_", "-"))
     paint(tmp_path / "nothing-known/a.png", "a")
     put(tmp_path / "no-picture/annotations/x.json", coco_document([]))
     store = open_store(tmp_path.as_uri())
-    counted = {name: measure(store, name).images for name in (*FORMATS, "nothing-known", "no-picture")}
-    assert counted == dict.fromkeys(FORMATS, len(DRAWN)) | {"nothing-known": 1, "no-picture": 0}
+    names = [name.replace("_", "-") for name in FORMATS]
+    counted = {name: measure(store, name).images for name in (*names, "nothing-known", "no-picture")}
+    assert counted == dict.fromkeys(names, len(DRAWN)) | {"nothing-known": 1, "no-picture": 0}
