@@ -24,7 +24,7 @@ from tests.plugins.foreign_formats import (
 )
 from treering_api import Verification
 from treering_api.errors import BadDataError
-from treering_trainer.dataset import Checked, Kind, Recognition, delivered, has_labels, read_dataset, wanted_keys
+from treering_trainer.dataset import Boxes, Checked, Kind, Recognition, delivered, has_labels, read_dataset, wanted_keys
 from treering_trainer.dataset.formats.rle import mask_corners
 from treering_trainer.discovery import measure
 from treering_trainer.store import open_store
@@ -50,10 +50,10 @@ def codes(checked: Checked) -> dict[str, str]:
     return {finding.code: finding.severity for finding in checked.findings}
 
 
-def boxes_px(checked: Checked, stem: str) -> list[list[float]]:
+def boxes_px(checked: Checked, stem: str) -> Boxes:
     sample = next(item for _, item in checked.dataset.samples() if item.name.endswith(stem))
     x, y, w, h = sample.boxes[:, 1:].T * np.array([[WIDTH], [HEIGHT]] * 2)
-    return np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], axis=1).tolist()
+    return np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], axis=1)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -187,7 +187,7 @@ def test_coco__what_is_no_plain_box(
     else:
         found = boxes_px(checked, "a")
         assert len(found) == (box is not None)
-        np.testing.assert_allclose(found, [box] if box else [], atol=1e-6)
+        np.testing.assert_allclose(found, np.array(box or []).reshape(-1, 4), atol=1e-6)
 
 
 def test_coco__pictures_listed_absent_unlisted_and_of_one_name(tmp_path: Path) -> None:
