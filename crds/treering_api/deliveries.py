@@ -12,10 +12,10 @@ RenameMap = Annotated[dict[ClassName, ClassName], Field(max_length=200)]
 
 
 class Increment(Block):
-    """One delivery of new images and labels: a folder in YOLO layout."""
+    """One delivery of new images and labels: a folder in YOLO layout, COCO, Pascal VOC, CVAT or Label Studio."""
 
     name: Name = Field(description="Name of the delivery; unique in the line, unchangeable once it was trained.")
-    uri: Uri = Field(description="Its folder in a store, with images/, labels/ and names.json or data.yaml.")
+    uri: Uri = Field(description="Its folder in a store; the format is recognised (docs/data.md).")
     classes: RenameMap = Field(
         default_factory=dict,
         description="Renames: class name in the delivery to class name in the line. At most 200.",

@@ -18,7 +18,9 @@ class Holdout(Block):
     """A validation set that never enters training."""
 
     name: Name = Field(description="Name of the set; unique in the line.")
-    uri: Uri = Field(description="Its folder in a store, in YOLO layout; every split counts as validation.")
+    uri: Uri = Field(
+        description="Its folder in a store, in a format as for increments; every split counts as validation."
+    )
     classes: Annotated[dict[ClassName, ClassName], Field(max_length=200)] = Field(
         default_factory=dict, description="Renames: class name in the set to class name in the line. At most 200."
     )

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from treering_api import BadSpecError, Delivery, Discover, Lineage, LookPlan, Spec, StoreError
 from treering_api.fields import Name
-from treering_trainer.dataset import wanted_keys
+from treering_trainer.dataset import Recognition
 from treering_trainer.line import connect
 from treering_trainer.pod import Standing, find_line
 from treering_trainer.store import Store, open_store
@@ -59,13 +59,13 @@ def look(plan: LookPlan, standing: Standing, certificate_authority: Path | None 
 
 def measure(store: Store, name: str) -> Delivery:
     """How large the delivery in a folder is, and its digest: another one whenever an object comes, goes or changes."""
-    images, total = 0, 0
+    seen, total = Recognition("increment"), 0
     for info in store.at(name).stream():
-        images += any(key.startswith("images/") for key in wanted_keys([info.key]))
+        seen.see(info.key)
         # A sum, because stores list in different orders
         text = f"{info.key}\0{info.size_bytes}\0{info.etag}"
         total += int.from_bytes(hashlib.sha256(text.encode()).digest()[: _DIGITS // 2])
-    return Delivery(name=name, images=images, digest=f"{total % 16**_DIGITS:0{_DIGITS}x}")
+    return Delivery(name=name, images=seen.pictures(), digest=f"{total % 16**_DIGITS:0{_DIGITS}x}")
 
 
 def _look(store: Store, spec: Spec, lineage: Lineage) -> Look:
@@ -75,7 +75,7 @@ def _look(store: Store, spec: Spec, lineage: Lineage) -> Look:
     known = _known(spec.discover, spec, lineage)
     found = [measure(store, name) for name in folders if name not in known and name not in nameless]
     empty = [delivery.name for delivery in found if not delivery.images]
-    remarks = (_remark(nameless, _NAMELESS), _remark(empty, "no picture under images/ yet"))
+    remarks = (_remark(nameless, _NAMELESS), _remark(empty, "no picture in it yet"))
     return Look(tuple(item for item in found if item.images), " ".join(remark for remark in remarks if remark))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.plugins.foreign_formats import FORMATS
 from tests.plugins.lines import draw_delivery
 from treering_trainer.cli.app import run_app
 from treering_trainer.cli.init import as_name
@@ -217,6 +219,26 @@ def test_validate_data__refuses_what_a_round_could_not_measure(
     assert "there is nothing to compare models on" in " ".join(seen.err.split())
 
 
+@pytest.mark.parametrize("name", ["coco", "voc", "cvat", "label_studio", "roboflow_yolo"])
+def test_validate_data__shows_the_format(
+    oak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shutil.rmtree(tmp_path / "w1")
+    FORMATS[name](tmp_path / "w1")
+    assert run_app(["validate", str(oak), "--data", "--workdir", str(tmp_path / "work")]) == 0
+    seen = " ".join(capsys.readouterr().out.split())
+    assert "read as " in seen
+    assert "w1 increment train 3 1 0 ace 1, king 2" in seen
+    assert "w1 increment val 1 0 0 ace 1" in seen
+
+
+def test_validate_data__two_formats_at_once(oak: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    FORMATS["coco"](tmp_path / "w1")
+    assert run_app(["validate", str(oak), "--data", "--workdir", str(tmp_path / "work")]) == 3
+    seen = " ".join(capsys.readouterr().err.split())
+    assert "spec.increments[0].uri" in seen and "two formats at once: COCO" in seen and "Traceback" not in seen
+
+
 # init ----------------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +252,12 @@ def test_init__writes_a_spec_that_is_valid(tmp_path: Path, capsys: pytest.Captur
     assert document["metadata"]["name"] == "2026-11-karten"
     assert document["spec"]["evaluation"]["holdouts"][0]["uri"] == golden.as_uri()
     assert run_app(["validate", str(out)]) == 0
+
+
+def test_init__of_another_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    FORMATS["voc"](tmp_path / "w1")
+    assert run_app(["init", str(tmp_path / "w1"), "--out", str(tmp_path / "line.yaml")]) == 0
+    assert "4 images, classes ace, king" in capsys.readouterr().out
 
 
 def test_init__never_overwrites_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

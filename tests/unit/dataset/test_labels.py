@@ -15,7 +15,10 @@ GOOD = "0 0.5 0.5 0.2 0.2"
 
 BAD_ROWS = [
     pytest.param("0 0.5 0.5 0.2 0.2 0.9", "WrongColumns", "6 columns", "confidence", id="six columns"),
-    pytest.param("0 .1 .1 .2 .1 .2 .2 .1 .2", "WrongColumns", "9 columns", "bounding box", id="polygon"),
+    pytest.param("0 .5 .5 .2 .2 .1 .1 2", "WrongColumns", "8 columns", "kpt_shape", id="keypoints"),
+    pytest.param("0 .1 .1 .2 .1 .2 1.2", "OutOfPicture", "a point has 1.2", "shares", id="outline outside"),
+    pytest.param("0 .1 .1 .2 .1 .2 x", "NotANumber", "x is no number", "plain numbers", id="outline of words"),
+    pytest.param("0 .1 .1 .1 .2 .1 .3", "ZeroArea", "zero area", "Draw the box again", id="flat outline"),
     pytest.param("0 0.5 0.5", "WrongColumns", "3 columns", "Complete the row", id="too few columns"),
     pytest.param("0 0.5 nan 0.2 0.2", "NotFinite", "nan is no finite number", "Correct the row", id="NaN"),
     pytest.param("0 0.5 0.5 -inf 0.2", "NotFinite", "-inf", "Correct the row", id="infinity"),

@@ -51,14 +51,16 @@ HOLDOUT = """\
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="A delivery in YOLO layout.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="A delivery: YOLO layout, or another accepted format.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("line.yaml"),
     name: Annotated[str | None, typer.Option(help="Name of the line. Default: the folder's name.")] = None,
     store: Annotated[
         str | None, typer.Option(help="URI of the line's store. Default: a folder beside the data.")
     ] = None,
     base: Annotated[str, typer.Option(help="Weights to start from.")] = "yolov8n.pt",
-    holdout: Annotated[Path | None, typer.Option(help="A hold-out in YOLO layout.")] = None,
+    holdout: Annotated[Path | None, typer.Option(help="A hold-out, in an accepted format.")] = None,
     image_size: Annotated[int, typer.Option(help="Side of the network input, pixels.")] = 640,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     as_json: AsJson = False,
@@ -93,26 +95,23 @@ def init(
 
 
 def describe_delivery(folder: Path) -> str:
-    """How many images and which classes a folder in YOLO layout holds.
+    """How many images and which classes a folder in an accepted format holds.
 
     Raises:
         BadSpecError: it is no such folder.
-        BadDataError: its class names can't be read.
+        BadDataError: its format or its class names can't be read.
     """
-    from treering_trainer.dataset import read_names, wanted_keys
+    from treering_trainer.dataset import ACCEPTED, delivered
 
     if not folder.is_dir():
         raise BadSpecError(
             str(folder), "there is no such folder", "Give a folder with images/, labels/ and names.json."
         )
-    keys = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    images = [key for key in wanted_keys(keys) if key.startswith("images/")]
+    images, names = delivered(folder)
     if not images:
-        raise BadSpecError(
-            str(folder), "no images under images/", "Lay it out as images/train/*.jpg, labels/train/*.txt."
-        )
-    names = read_names(folder, folder.name)
-    return f"{len(images)} images, classes {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+        mend = f"Lay it out as images/train/*.jpg, labels/train/*.txt. {ACCEPTED}."
+        raise BadSpecError(str(folder), "no images under images/", mend)
+    return f"{images} images, classes {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
 
 
 def as_name(text: str) -> str:

@@ -1,12 +1,13 @@
-"""Data sets in YOLO layout: found, checked, compared, united by class name, written.
+"""Data sets in any accepted format: found, checked, compared, united by class name, written.
 
 The way of a delivery: `wanted_keys` says what to pull, `read_dataset` checks every file of it, `cross_check` sets it
 beside the others, `enforce` stops what can't be learned from, `unite` and `remap` bring the classes together.
 """
 
 from treering_trainer.dataset.compare import cross_check
+from treering_trainer.dataset.formats import ACCEPTED, Recognition, delivered, has_labels, is_picture, wanted_keys
 from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels
-from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES, wanted_keys
+from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES
 from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
 from treering_trainer.dataset.overlap import SAME_OBJECT, intersection_over_union, matches
 from treering_trainer.dataset.read import read_dataset
@@ -16,6 +17,7 @@ from treering_trainer.dataset.threshold import enforce
 from treering_trainer.dataset.write import label_text, write_dataset
 
 __all__ = [
+    "ACCEPTED",
     "IMAGE_SUFFIXES",
     "NAMES_FILES",
     "SAME_OBJECT",
@@ -26,12 +28,16 @@ __all__ = [
     "Kind",
     "Labels",
     "Limits",
+    "Recognition",
     "Sample",
     "Split",
     "box_counts",
     "cross_check",
+    "delivered",
     "enforce",
+    "has_labels",
     "intersection_over_union",
+    "is_picture",
     "label_text",
     "matches",
     "no_boxes",

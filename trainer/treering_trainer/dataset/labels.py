@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from treering_trainer.dataset.samples import Boxes, no_boxes
 
 COLUMNS = 5
+_OUTLINE_COLUMNS = 7
 TOLERANCE = 0.01
 """How far a coordinate may lie outside 0..1 and still be clipped: ultralytics' own tolerance."""
 MAX_SIZE_BYTES = 16 * 1024 * 1024
@@ -37,21 +39,29 @@ class Fault:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A label file as read. With a fault there are no boxes; `duplicates` rows were dropped."""
+    """A label file as read. With a fault there are no boxes; `duplicates` rows were dropped.
+
+    `changes` counts what was no plain box, by code (see `changes`).
+    """
 
     boxes: Boxes
     duplicates: int = 0
     fault: Fault | None = None
+    changes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a row is measured against: number of class names, the picture's size, least side of a box in pixels."""
+    """What a row is measured against: number of class names, the picture's size, least side of a box in pixels.
+
+    `pose_columns` is the length of rows with keypoints, 0 where there are none.
+    """
 
     classes: int
     width: int
     height: int
     min_box_px: float
+    pose_columns: int = 0
 
 
 def read_labels(path: Path, limits: Limits) -> Labels:
@@ -71,24 +81,28 @@ def read_labels(path: Path, limits: Limits) -> Labels:
 def parse_labels(text: str, limits: Limits) -> Labels:
     """Rows of `class x y w h`, centre and size as shares of the picture, to boxes of shape (n, 5).
 
+    Rows of `class x1 y1 x2 y2 x3 y3 ...` (outlines, and oriented boxes by their corners) become the boxes around them;
+    rows with keypoints lose those.
+
     Coordinates up to 1 % outside 0..1 and edges beyond the picture are clipped; exact duplicates dropped. The first
     bad row is the fault, and says how many more there are. Blank lines are no rows.
     """
     boxes: dict[tuple[float, ...], None] = {}
     faults: list[Fault] = []
+    changes = Counter[str]()
     rows = 0
     for line, row in enumerate(io.StringIO(text, newline=None), start=1):
         if not row.strip():
             continue
         rows += 1
-        parsed = _parse_row(row.split(), line, limits)
+        parsed = _parse_row(row.split(), line, limits, changes)
         if isinstance(parsed, Fault):
             faults.append(parsed)
         else:
             boxes[parsed] = None
     if faults:
         return Labels(no_boxes(), fault=_first(faults))
-    return Labels(np.array([*boxes], dtype=np.float64).reshape(-1, COLUMNS), duplicates=rows - len(boxes))
+    return Labels(np.array([*boxes], dtype=np.float64).reshape(-1, COLUMNS), rows - len(boxes), changes=changes)
 
 
 def _faulty(code: str, found: str, mend: str) -> Labels:
@@ -101,7 +115,16 @@ def _first(faults: list[Fault]) -> Fault:
     return Fault(first.code, first.found + more, first.mend, first.line)
 
 
-def _parse_row(tokens: list[str], line: int, limits: Limits) -> tuple[float, ...] | Fault:
+def _parse_row(tokens: list[str], line: int, limits: Limits, changes: Counter[str]) -> tuple[float, ...] | Fault:
+    if len(tokens) == limits.pose_columns:
+        changes["KeypointsDropped"] += 1
+        tokens = tokens[:COLUMNS]
+    elif len(tokens) >= _OUTLINE_COLUMNS and len(tokens) % 2:
+        around = _around(tokens, line)
+        if isinstance(around, Fault):
+            return around
+        changes["OutlineToBox"] += 1
+        tokens = around
     if len(tokens) != COLUMNS:
         return _wrong_columns(len(tokens), line)
     for token in tokens:
@@ -111,7 +134,24 @@ def _parse_row(tokens: list[str], line: int, limits: Limits) -> tuple[float, ...
     if fault := _class_fault(index, tokens[0], line, limits) or _coordinate_fault(numbers, tokens, line):
         return fault
     box = _clipped(*numbers)
-    return _size_fault(box, line, limits) or (index + 0.0, *box)  # + 0.0: no class -0.0
+    return size_fault(box, line, limits) or (index + 0.0, *box)  # + 0.0: no class -0.0
+
+
+def _around(tokens: list[str], line: int) -> list[str] | Fault:
+    """An outline's row as that of the box around it."""
+    for token in tokens:
+        if fault := _number_fault(token, line):
+            return fault
+    points = [float(token) for token in tokens[1:]]
+    outside = next((token for token in tokens[1:] if not -TOLERANCE <= float(token) <= 1 + TOLERANCE), None)
+    if outside is not None:
+        mend = "Coordinates are shares of the picture, 0 to 1. For keypoints give kpt_shape in data.yaml."
+        return Fault("OutOfPicture", f"a point has {_short(outside)}, outside 0..1", mend, line)
+    (left, right), (top, bottom) = ((max(min(side), 0.0), min(max(side), 1.0)) for side in (points[::2], points[1::2]))
+    return [
+        tokens[0],
+        *(repr(number) for number in ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)),
+    ]
 
 
 def _wrong_columns(count: int, line: int) -> Fault:
@@ -119,7 +159,7 @@ def _wrong_columns(count: int, line: int) -> Fault:
     if count == COLUMNS + 1:
         mend = "A sixth column is mostly the confidence of a prediction: check the boxes and drop that column."
     elif count > COLUMNS:
-        mend = "This looks like a segment or a pose: convert it to its bounding box."
+        mend = "This looks like a box with keypoints: give kpt_shape in data.yaml, or leave the keypoints out."
     else:
         mend = "Complete the row, or take it away."
     return Fault("WrongColumns", found, mend, line)
@@ -171,7 +211,8 @@ def _clipped_side(centre: float, size: float) -> tuple[float, float]:
     return (low + high) / 2, high - low
 
 
-def _size_fault(box: tuple[float, float, float, float], line: int, limits: Limits) -> Fault | None:
+def size_fault(box: tuple[float, float, float, float], line: int, limits: Limits) -> Fault | None:
+    """What is wrong with the size of a box (x, y, width, height as shares): too small to be learned."""
     width_px, height_px = box[2] * limits.width, box[3] * limits.height
     # A box of exactly the least size must not fail by the last bit of six decimals.
     if min(width_px, height_px) >= limits.min_box_px - 1e-3 and min(box[2:]) > 0:

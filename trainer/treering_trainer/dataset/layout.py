@@ -1,9 +1,9 @@
 """Where things lie in a data set: the YOLO layout, as keys in a store and as files on disk.
 
-`fetch` asks `wanted_keys` what to pull; `read` asks `scan` what has come. Accepted is `images/SPLIT/x.jpg` beside
-`labels/SPLIT/x.txt` with the splits train, val and test (test belongs to nobody but a hold-out), or `images/x.jpg`
-beside `labels/x.txt`, which is all train. Nothing else is ever pulled or opened: a label cache is a pickle and would
-run code.
+`formats` asks `is_native` what to pull and `scan` what has come, and knows the places of other tools. Accepted is
+`images/SPLIT/x.jpg` beside `labels/SPLIT/x.txt` with the splits train, val and test (test belongs to nobody but a
+hold-out), or `images/x.jpg` beside `labels/x.txt`, which is all train. Nothing else is ever pulled or opened: a label
+cache is a pickle and would run code.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from treering_trainer.dataset.marks import Marks
 from treering_trainer.dataset.samples import Kind, Split
 from treering_trainer.records import Finding
 
@@ -30,13 +31,27 @@ class Folder:
         name: `train`, `val`, `test`, or empty for files that lie in `images/` itself.
         split: what it counts as.
         images: sorted; no two of them have the same stem.
-        labels: label file by stem.
+        labels: label file by name, or what an annotation file holds about the picture.
+        names: name of a picture, where it is not the stem of its file.
+        root: the data set's folder, where `images` lie in more than one below it; addresses are relative to it.
+        label_place: where a missing label file belongs, as `{}` with the picture's name.
     """
 
     name: str
     split: Split
     images: tuple[Path, ...]
-    labels: Mapping[str, Path]
+    labels: Mapping[str, Path | Marks]
+    names: Mapping[Path, str] = field(default_factory=dict)
+    root: Path | None = None
+    label_place: str = "labels/{}.txt"
+
+    def name_of(self, image: Path) -> str:
+        """A picture's name, unique in its split."""
+        return self.names.get(image, image.stem)
+
+    def address(self, name: str, file: Path) -> str:
+        """A picture's or a label file's address in findings about data set `name`."""
+        return place(name, self.name, file.name) if self.root is None else f"{name}/{file.relative_to(self.root)}"
 
 
 @dataclass(frozen=True)
@@ -60,14 +75,21 @@ class _Scan:
         self.findings.append(finding)
 
 
-def wanted_keys(keys: Iterable[str], kind: Kind = "increment") -> list[str]:
-    """The keys of a data set, relative to its root, that are worth fetching, sorted.
+def is_native(key: PurePosixPath, kind: Kind) -> bool:
+    """Whether a key, relative to a data set's root, is worth fetching.
 
     Pictures and labels with known suffixes under `images/` and `labels/`, and the files with class names at the root.
     The test split is left out, except for a hold-out. Folders that the layout does not know are in, so that `scan` can
     refuse them aloud.
     """
-    return sorted(key for key in keys if _wanted(PurePosixPath(key), kind))
+    if any(part.startswith(".") for part in key.parts):
+        return False
+    if len(key.parts) == 1:
+        return key.name in NAMES_FILES
+    if len(key.parts) > 2 and key.parts[1] == "test" and kind != "holdout":
+        return False
+    suffixes = {"images": IMAGE_SUFFIXES, "labels": (".txt",)}.get(key.parts[0], ())
+    return key.suffix.lower() in suffixes
 
 
 def scan(root: Path, name: str, kind: Kind) -> Layout:
@@ -82,8 +104,17 @@ def scan(root: Path, name: str, kind: Kind) -> Layout:
     _refuse_other_folders(work)
     _refuse_mixed(work, folders)
     _refuse_same_name_across(work, folders)
-    _refuse_empty(work, folders)
+    work.findings += empty_findings(work.name, kind, folders)
     return Layout(tuple(folder for folder in folders if folder.images), tuple(work.findings))
+
+
+def empty_findings(name: str, kind: Kind, folders: Iterable[Folder]) -> list[Finding]:
+    """The error `EmptyIncrement` or `EmptyHoldout`, where there is nothing to train or to measure on."""
+    split = "val" if kind == "holdout" else "train"
+    if kind == "memory" or any(folder.images for folder in folders if folder.split == split):
+        return []
+    found = f"empty {kind}: no picture to {'measure on' if split == 'val' else 'train on'}"
+    return [_error("EmptyIncrement" if split == "train" else "EmptyHoldout", name, found, f"{_LAYOUT}.")]
 
 
 def place(name: str, folder: str, file: str) -> str:
@@ -91,23 +122,13 @@ def place(name: str, folder: str, file: str) -> str:
     return "/".join(part for part in (name, folder, file) if part)
 
 
-def _wanted(key: PurePosixPath, kind: Kind) -> bool:
-    if any(part.startswith(".") for part in key.parts):
-        return False
-    if len(key.parts) == 1:
-        return key.name in NAMES_FILES
-    if len(key.parts) > 2 and key.parts[1] == "test" and kind != "holdout":
-        return False
-    suffixes = {"images": IMAGE_SUFFIXES, "labels": (".txt",)}.get(key.parts[0], ())
-    return key.suffix.lower() in suffixes
-
-
 def _folder(work: _Scan, folder: str) -> Folder:
     images = _unique(work, folder, _images(work, folder))
     labels = {path.stem: path for path in _files(work.root / "labels" / folder) if path.suffix.lower() == ".txt"}
     _warn_of_orphans(work, folder, labels, {path.stem for path in images})
     split: Split = "train" if work.kind != "holdout" and folder != "val" else "val"
-    return Folder(folder, split, images, labels)
+    label_place = "/".join(part for part in ("labels", folder, "{}.txt") if part)
+    return Folder(folder, split, images, labels, label_place=label_place)
 
 
 def _images(work: _Scan, folder: str) -> list[Path]:
@@ -178,15 +199,6 @@ def _refuse_same_name_across(work: _Scan, folders: list[Folder]) -> None:
             here = place(work.name, folder.name, path.name)
             if (other := first.setdefault(path.stem.casefold(), here)) != here:
                 _refuse_same_name(work, here, other)
-
-
-def _refuse_empty(work: _Scan, folders: list[Folder]) -> None:
-    if work.kind == "memory":
-        return
-    split = "val" if work.kind == "holdout" else "train"
-    if not any(folder.images for folder in folders if folder.split == split):
-        found = f"empty {work.kind}: no picture to {'measure on' if split == 'val' else 'train on'}"
-        work.add(_error("EmptyIncrement" if split == "train" else "EmptyHoldout", work.name, found, f"{_LAYOUT}."))
 
 
 def _error(code: str, where: str, found: str, mend: str) -> Finding:

@@ -53,6 +53,19 @@ def read_names(root: Path, dataset: str) -> tuple[str, ...]:
     return names
 
 
+def pose_columns(root: Path) -> int:
+    """Columns of a row of labels with keypoints, from `kpt_shape` in data.yaml; 0 where it speaks of none."""
+    path = root / "data.yaml"
+    try:
+        content = yaml.safe_load(path.read_bytes()) if path.stat().st_size <= MAX_FILE_BYTES else None
+    except (OSError, *_PARSE_ERRORS):
+        return 0  # `read_names` says what is wrong with it
+    shape = content.get("kpt_shape") if isinstance(content, dict) else None
+    if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(side, int) for side in shape)):
+        return 0
+    return 5 + int(shape[0]) * int(shape[1])
+
+
 def renamed(names: Sequence[str], rename: Mapping[str, str], dataset: str, kind: Kind = "increment") -> tuple[str, ...]:
     """Names in the line's words, one for each of `names`; two that get the same word stand for one class.
 
@@ -134,7 +147,7 @@ def _read_file(path: Path, where: str) -> tuple[str, ...]:
         raise BadDataError(where, f"can't be read as class names: {_one_line(error)}", f"{_SHAPE}.") from None
     if not isinstance(entries, list) or not entries:
         raise BadDataError(where, "holds no list of class names", f"{_SHAPE}.")
-    return _checked(entries, where)
+    return checked_names(entries, where)
 
 
 def _entries(file: str, text: str) -> object:
@@ -154,7 +167,12 @@ def _entries(file: str, text: str) -> object:
     return [by_index[position] for position in range(len(by_index))]
 
 
-def _checked(entries: list[object], where: str) -> tuple[str, ...]:
+def checked_names(entries: Sequence[object], where: str) -> tuple[str, ...]:
+    """Class names as listed somewhere, stripped.
+
+    Raises:
+        BadDataError: one is no printable text of 1 to 100 characters, or stands there twice, case and the like aside.
+    """
     names = tuple(_name(entry, position, where) for position, entry in enumerate(entries))
     seen: dict[str, str] = {}
     for name in names:

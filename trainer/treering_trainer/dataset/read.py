@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -18,10 +18,12 @@ import numpy as np
 
 from treering_api import Verification
 from treering_api.errors import BadDataError
+from treering_trainer.dataset.formats import Loaded, load
 from treering_trainer.dataset.images import Picture, read_picture
 from treering_trainer.dataset.labels import Fault, Labels, Limits, read_labels
-from treering_trainer.dataset.layout import Folder, Layout, place, scan
-from treering_trainer.dataset.names import has_names, read_names, renamed
+from treering_trainer.dataset.layout import Folder
+from treering_trainer.dataset.marks import marked_boxes
+from treering_trainer.dataset.names import has_names, pose_columns, renamed
 from treering_trainer.dataset.samples import Boxes, Checked, Kind, Sample, no_boxes
 from treering_trainer.dataset.tally import Tally
 from treering_trainer.records import Finding
@@ -46,6 +48,7 @@ class _Outcome:
 
     sample: Sample | None
     findings: tuple[Finding, ...]
+    changes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +61,13 @@ class _Job:
     classes: _Classes
     settings: Verification
     needs_label: bool = True
+    pose_columns: int = 0
     teachable: bool = False
 
-    def finding(self, severity: Literal["quarantine", "warning", "info"], fault: Fault, file: str) -> Finding:
+    def finding(self, severity: Literal["quarantine", "warning", "info"], fault: Fault, file: Path) -> Finding:
         """A finding about this picture or its label file, by line where there is one."""
         line = f":{fault.line}" if fault.line else ""
-        where = place(self.name, self.folder.name, file) + line
+        where = self.folder.address(self.name, file) + line
         return Finding(severity=severity, code=fault.code, where=where, found=fault.found, mend=fault.mend)
 
 
@@ -84,7 +88,7 @@ def read_dataset(
     Without pictures or usable class names nothing is opened: that error stands alone, beside those of the layout.
 
     Args:
-        root: folder in YOLO layout (see `layout`).
+        root: folder in one of the accepted formats (see `formats`).
         name: its name in the spec; the first part of every finding's address.
         kind: in a hold-out, every split counts as val.
         settings: what is tolerated.
@@ -98,29 +102,36 @@ def read_dataset(
     Returns:
         The samples that can be used, counts for both splits, and the findings, worst first and bounded in number.
     """
-    layout = scan(root, name, kind)
-    tally = Tally(name, kind, layout.findings)
-    if not layout.folders and kind != "memory":
+    loaded = load(root, name, kind)
+    tally = Tally(name, kind, loaded.layout.findings)
+    if not loaded.layout.folders and kind != "memory":
         return tally.checked(())  # most likely a wrong URI: that the names are missing too would only distract
     try:
-        found = known if _unnamed(root, layout, settings, needs_label) and known else read_names(root, name)
+        found = _names(loaded, root, name, settings, known, needs_label)
         classes = _classes(renamed(found, rename, name, kind))
     except BadDataError as error:
         tally.refuse("BadClassNames", error)
         return tally.checked(())
-    jobs = _jobs(layout, name, classes, settings, needs_label=needs_label, teachable=bool(known))
+    jobs = _jobs(
+        loaded, name, classes, settings, needs_label=needs_label, teachable=bool(known), pose=pose_columns(root)
+    )
     for done, (job, outcome) in enumerate(_outcomes(jobs, workers), start=1):
-        tally.take(job.folder.split, place(name, job.folder.name, job.image.name), outcome.sample, outcome.findings)
+        tally.take(job.folder.split, job.folder.address(name, job.image), outcome.sample, outcome.findings)
+        tally.count_changes(outcome.changes)
         if on_image is not None:
             on_image(done, len(jobs))
     return tally.checked(classes.union)
 
 
-def _unnamed(root: Path, layout: Layout, settings: Verification, needs_label: bool) -> bool:
-    """Whether a data set has no class names and needs none: with labels, their numbers would mean nobody knows what."""
+def _names(
+    loaded: Loaded, root: Path, name: str, settings: Verification, known: tuple[str, ...], needs_label: bool
+) -> tuple[str, ...]:
+    """Class names of a data set; the known ones where it has none and needs none."""
     without = not needs_label or settings.missing_labels == "unlabelled"
-    unlabelled = not needs_label or not any(folder.labels for folder in layout.folders)
-    return without and unlabelled and not has_names(root)
+    unlabelled = not needs_label or not any(folder.labels for folder in loaded.layout.folders)
+    if known and without and unlabelled and not (loaded.brings_names or has_names(root)):
+        return known
+    return loaded.class_names(root, name)
 
 
 def _classes(line_names: tuple[str, ...]) -> _Classes:
@@ -129,11 +140,18 @@ def _classes(line_names: tuple[str, ...]) -> _Classes:
 
 
 def _jobs(
-    layout: Layout, name: str, classes: _Classes, settings: Verification, *, needs_label: bool, teachable: bool
+    loaded: Loaded,
+    name: str,
+    classes: _Classes,
+    settings: Verification,
+    *,
+    needs_label: bool,
+    teachable: bool,
+    pose: int,
 ) -> list[_Job]:
     return [
-        _Job(name, folder, image, classes, settings, needs_label, teachable)
-        for folder in layout.folders
+        _Job(name, folder, image, classes, settings, needs_label, pose, teachable)
+        for folder in loaded.layout.folders
         for image in folder.images
     ]
 
@@ -150,25 +168,29 @@ def _outcomes(jobs: list[_Job], workers: int) -> Iterator[tuple[_Job, _Outcome]]
 def _read(job: _Job) -> _Outcome:
     picture = read_picture(job.image)
     if isinstance(picture, Fault):
-        return _Outcome(None, (job.finding("quarantine", picture, job.image.name),))
+        return _Outcome(None, (job.finding("quarantine", picture, job.image),))
     remarks = _suffix_remark(job, picture)
-    path = job.folder.labels.get(job.image.stem)
-    if path is None:
+    source = job.folder.labels.get(job.folder.name_of(job.image))
+    if source is None:
         return _unlabelled(job, picture, remarks)
-    labels = read_labels(path, _limits(job, picture))
+    path = source if isinstance(source, Path) else job.image
+    limits = _limits(job, picture)
+    labels = read_labels(source, limits) if isinstance(source, Path) else marked_boxes(source, limits)
     if labels.fault is not None:
-        return _Outcome(None, (*remarks, job.finding("quarantine", labels.fault, path.name)))
-    return _Outcome(_sample(job, picture, labels.boxes), (*remarks, *_duplicate_remark(job, labels, path)))
+        return _Outcome(None, (*remarks, job.finding("quarantine", labels.fault, path)))
+    findings = (*remarks, *_duplicate_remark(job, labels, path))
+    return _Outcome(_sample(job, picture, labels.boxes), findings, labels.changes)
 
 
 def _limits(job: _Job, picture: Picture) -> Limits:
-    return Limits(len(job.classes.table), picture.width, picture.height, job.settings.min_box_px)
+    classes = len(job.classes.table)
+    return Limits(classes, picture.width, picture.height, job.settings.min_box_px, job.pose_columns)
 
 
 def _sample(job: _Job, picture: Picture, boxes: Boxes) -> Sample:
     boxes[:, 0] = job.classes.table[boxes[:, 0].astype(np.int64)]
     size = (picture.width, picture.height)
-    return Sample(job.image.stem, job.image, boxes, *size, picture.sha256, picture.phash)
+    return Sample(job.folder.name_of(job.image), job.image, boxes, *size, picture.sha256, picture.phash)
 
 
 def _unlabelled(job: _Job, picture: Picture, remarks: tuple[Finding, ...]) -> _Outcome:
@@ -177,19 +199,18 @@ def _unlabelled(job: _Job, picture: Picture, remarks: tuple[Finding, ...]) -> _O
         return _Outcome(_sample(job, picture, no_boxes()), remarks)
     if job.settings.missing_labels == "background":
         fault = Fault("TakenAsBackground", "no label file", "None needed: spec.verification.missingLabels says so.")
-        remark = job.finding("info", fault, job.image.name)
+        remark = job.finding("info", fault, job.image)
         return _Outcome(_sample(job, picture, no_boxes()), (*remarks, remark))
     if job.settings.missing_labels == "unlabelled" and job.teachable and job.folder.split == "train":
         fault = Fault("Unlabelled", "no label file", "None needed: models label it, as spec.verification allows.")
         sample = replace(_sample(job, picture, no_boxes()), labelled=False)
-        return _Outcome(sample, (*remarks, job.finding("info", fault, job.image.name)))
-    folder = "/".join(part for part in ("labels", job.folder.name) if part)
+        return _Outcome(sample, (*remarks, job.finding("info", fault, job.image)))
     mend = (
-        f"Deliver {folder}/{job.image.stem}.txt, empty if nothing is to be seen, or set "
+        f"Deliver {job.folder.label_place.format(job.image.stem)}, empty if nothing is to be seen, or set "
         "spec.verification.missingLabels: background."
     )
     fault = Fault("MissingLabel", "image without a label file", mend)
-    return _Outcome(None, (*remarks, job.finding("quarantine", fault, job.image.name)))
+    return _Outcome(None, (*remarks, job.finding("quarantine", fault, job.image)))
 
 
 def _suffix_remark(job: _Job, picture: Picture) -> tuple[Finding, ...]:
@@ -197,11 +218,11 @@ def _suffix_remark(job: _Job, picture: Picture) -> tuple[Finding, ...]:
         return ()
     found = f"holds {picture.wrong_suffix}, not what its suffix {job.image.suffix} says; it is read as what it is"
     fault = Fault("WrongSuffix", found, "Rename it, so that other programs read it too.")
-    return (job.finding("warning", fault, job.image.name),)
+    return (job.finding("warning", fault, job.image),)
 
 
 def _duplicate_remark(job: _Job, labels: Labels, path: Path) -> tuple[Finding, ...]:
     if not labels.duplicates:
         return ()
     fault = Fault("DuplicateRows", f"{labels.duplicates} rows stand there twice", "None needed: they were dropped.")
-    return (job.finding("info", fault, path.name),)
+    return (job.finding("info", fault, path),)

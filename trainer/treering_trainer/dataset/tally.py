@@ -6,12 +6,13 @@ Used by `read`, which feeds it in the order of the files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from treering_api.errors import BadDataError
+from treering_trainer.dataset.changes import change_findings
 from treering_trainer.dataset.findings import bounded
 from treering_trainer.dataset.samples import Checked, DataSet, Kind, Sample, Split
 from treering_trainer.records import Finding, SplitCount
@@ -32,6 +33,7 @@ class Tally:
         self._name = name
         self._kind: Kind = kind
         self._findings = [*findings]
+        self._changes = Counter[str]()
         self._bins: dict[Split, _Bin] = {"train": _Bin(), "val": _Bin()}
 
     def refuse(self, code: str, error: BadDataError) -> None:
@@ -50,12 +52,17 @@ class Tally:
         else:
             into.samples[sample.sha256] = (where, sample)
 
+    def count_changes(self, changes: Mapping[str, int]) -> None:
+        """Add how often labels of a picture were changed or dropped, by code."""
+        self._changes.update(changes)
+
     def checked(self, names: tuple[str, ...]) -> Checked:
         """The data set with its class names, counts of the splits that hold anything, and all findings."""
         train, val = (tuple(sample for _, sample in held.samples.values()) for held in self._bins.values())
         dataset = DataSet(self._name, self._kind, names, train, val)
         counts = tuple(self._count(dataset, split) for split in self._bins if self._held(split))
-        return Checked(dataset, counts, bounded([*self._findings, *self._remarks(dataset)], self._name))
+        findings = [*self._findings, *self._remarks(dataset), *change_findings(self._changes, self._name)]
+        return Checked(dataset, counts, bounded(findings, self._name))
 
     def _take_copy(self, into: _Bin, where: str, sample: Sample) -> None:
         """A picture counts once in a split. Where its copies are labelled alike nothing is lost by that."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from treering_api import BadDataError
-from treering_trainer.dataset import DataSet, cross_check, enforce
+from treering_trainer.dataset import DataSet, cross_check, enforce, has_labels
 from treering_trainer.records import AnalyseRecord
 from treering_trainer.stages.choice import choose
 from treering_trainer.stages.classes import boxed_classes, class_union
@@ -69,9 +69,9 @@ def _add_history(bench: Workbench, datasets: Sequence[DataSet]) -> None:
 
 def _only_adapted_to(bench: Workbench, source: Source) -> bool:
     """Whether a delivery has no label and never was learned: its round adapted BatchNorm's statistics alone."""
-    labels = bench.data_folder(source.kind, source.name) / "labels"
+    folder = bench.data_folder(source.kind, source.name)
     learned = {dataset.name for dataset in read_learned(current_folder(bench)).datasets()}
-    return source.name not in learned and not any(labels.rglob("*.txt"))
+    return source.name not in learned and not has_labels(folder)
 
 
 def _refuse_strange_classes(history: Sequence[DataSet], names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from treering_api import BadDataError, Increment, ModelRef, StoreError
-from treering_trainer.dataset import Kind, wanted_keys
+from treering_trainer.dataset import ACCEPTED, Kind, is_picture, wanted_keys
 from treering_trainer.line import MANIFEST
 from treering_trainer.memory import Learned, Memory
 from treering_trainer.progress import Message
@@ -108,18 +108,18 @@ def fetch_source(bench: Workbench, source: Source) -> Fetched:
     """Pull the images, labels and class names of one delivery.
 
     Raises:
-        BadDataError: there is nothing in it.
+        BadDataError: there is nothing in it, or it is in no format or in two.
         StoreError: it can't be read; names the field that names it.
     """
     store = open_store(source.uri, bench.connection)
     with named(source.field):
         objects = {info.key: info for info in store.list()}
-    keys = wanted_keys(objects, source.kind)
-    if not any(key.startswith("images/") for key in keys):
+    keys = wanted_keys(objects, source.kind, source.field)
+    if not any(is_picture(key) for key in keys):
         raise BadDataError(
             source.field,
-            f"no images under {source.uri}/images/ ({len(objects)} objects in all)",
-            "Deliver images/train/*.jpg, labels/train/*.txt and names.json there, or mend the URI",
+            f"no images under {source.uri} ({len(objects)} objects in all)",
+            f"Deliver images/train/*.jpg, labels/train/*.txt and names.json there, or mend the URI. {ACCEPTED}",
         )
     folder = bench.data_folder(source.kind, source.name)
     _remove_strays(folder, keys)
