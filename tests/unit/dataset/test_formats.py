@@ -283,8 +283,8 @@ def test_cvat__every_shape(tmp_path: Path) -> None:
     text = (tmp_path / "annotations.xml").read_text().replace('height="120"></image>', f'height="120">{shapes}</image>')
     put(tmp_path / "annotations.xml", text)
     checked = read(tmp_path)
-    expected = [[10, 20, 60.5, 90], [5, 6, 25, 36], [80, 20, 120, 100], [50, 40, 70, 80]]
-    np.testing.assert_allclose(boxes_px(checked, "empty"), expected, atol=1e-6)
+    corners = np.array([[10, 20, 60.5, 90], [5, 6, 25, 36], [80, 20, 120, 100], [50, 40, 70, 80]])
+    np.testing.assert_allclose(boxes_px(checked, "empty"), corners, atol=1e-6)
     dropped = next(finding for finding in checked.findings if finding.code == "ShapeDropped")
     assert dropped.found.startswith("3 shapes")
     assert codes(checked).keys() >= {"OutlineToBox", "MaskToBox", "RotatedToBox", "HardObjectKept"}
