@@ -82,6 +82,11 @@ class RoundPlan(Block):
         """Round whose model this one starts from or is compared with; 0: none."""
         return self.base.round if isinstance(self.base, ModelRef) else 0
 
+    @property
+    def merges(self) -> bool:
+        """Whether the round makes the line's first model of several."""
+        return isinstance(self.base, str) and bool(self.spec.model.donors)
+
     def digest(self) -> str:
         """SHA-256 over the whole plan, hexadecimal: equal plans have equal digests."""
         return _digest(self.model_dump(mode="json"))

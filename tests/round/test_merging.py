@@ -53,7 +53,7 @@ def merging(line: TestLine) -> TestLine:
         "imageSize": 64,
         "donors": [{"uri": donor.as_uri(), "classes": ["leaf"]}],
     }
-    line.spec["policies"] = {"pseudoLabels": {"mirror": False, "confidence": 0.1}}
+    line.spec["policies"] = {"pseudoLabels": {"mirror": False, "confidence": 0.1}, "ewc": {}}
     return line
 
 
@@ -71,6 +71,7 @@ def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
     assert merge is not None and [donor.classes for donor in merge.donors] == [BASE, ("leaf",)]
     assert [donor.sha256 for donor in merge.donors] == [sha256_of(merging.root / name) for name in before]
     assert record.analyse.strategy == "incremental" and "a.pt (2 classes); b.pt (1 class)" in record.analyse.reason
+    assert "ewc can't act" in record.analyse.reason and "ewc" not in record.prepare.policies
     assert record.prepare.pseudo_labels.get("leaf", 0) > 0  # nobody labelled one
     assert {score.uri.rsplit("/", 1)[-1]: score.classes for score in record.evaluate.donors} == {
         "a.pt": BASE,

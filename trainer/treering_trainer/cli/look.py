@@ -74,12 +74,11 @@ def plan(spec: SpecFile, certificate_authority: CertificateAuthority = None, as_
     if as_json:
         print_json(_step_data(step))
     elif isinstance(step, RoundPlan):
-        base = step.base
         fields = {
             "round": f"{step.round} of the line {step.line}: {step.reason}",
             "learns": ", ".join(f"{item.name} ({item.uri})" for item in step.increments),
             "on top of": ", ".join(item.name for item in step.history),
-            "starts": f"from {base}" if isinstance(base, str) else f"from the model of round {base.round} ({base.uri})",
+            "starts": _start_words(step),
             "strategy": _strategy_words(step, lineage),
             "policies": ", ".join(step.spec.policies.resolve().active()) or "none",
             "stages": " → ".join(step.stages),
@@ -132,8 +131,22 @@ def history(spec: SpecFile, certificate_authority: CertificateAuthority = None, 
     return 0
 
 
+def _start_words(step: RoundPlan) -> str:
+    base = step.base
+    if not isinstance(base, str):
+        return f"from the model of round {base.round} ({base.uri})"
+    if not step.merges:
+        return f"from {base}"
+    model = step.spec.model
+    taken = [(base, model.classes), *((donor.uri, donor.classes) for donor in model.donors)]
+    models = "; ".join(f"{uri} ({', '.join(classes) or 'all of its classes'})" for uri, classes in taken)
+    return f"from several models, merged: {models}"
+
+
 def _strategy_words(step: RoundPlan, lineage: Lineage) -> str:
     """What auto would choose by what is known before any data is seen, and what it still has to measure."""
+    if step.merges:
+        return "incremental: each of the models teaches its classes on all pictures"
     if step.strategy != "auto":
         return step.strategy
     decision = decide(known_measures(lineage))

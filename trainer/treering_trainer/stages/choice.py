@@ -20,6 +20,8 @@ from treering_trainer.stages.fetch import MEMORY, line_memory
 from treering_trainer.stages.workbench import Workbench
 
 _GIB = 2**30
+_ONE_OLD_MODEL = {"distill": "distill", "ewc": "ewc", "weightMerge": "weight_merge"}
+"""Policies, and their fields, that need a single old model with the classes of all."""
 DONORS_ALONE = "what the donors taught has no labelled pictures that it could be learned from anew"
 
 
@@ -70,12 +72,14 @@ def _merge_reason(bench: Workbench) -> str:
     found = donors(bench)
     names = short_names([one.uri for one in found])
     taken = "; ".join(f"{names[one.uri]} ({counted(len(one.classes), 'class', 'classes')})" for one in found)
-    return f"models are merged: {taken}"[:1024]
+    left = [name for name in bench.plan.spec.policies.resolve().active() if name in _ONE_OLD_MODEL]
+    without = f"; {', '.join(left)} can't act, for want of one old model with all classes" if left else ""
+    return f"models are merged: {taken}{without}"[:1024]
 
 
 def _for_merging(settings: Policies) -> Policies:
     """Without policies that need one old model with the classes of all: of several, the boxes teach."""
-    return settings.model_copy(update=dict.fromkeys(("distill", "ewc", "weight_merge")))
+    return settings.model_copy(update=dict.fromkeys(_ONE_OLD_MODEL.values()))
 
 
 def measures(

@@ -103,7 +103,7 @@ class Workbench:
     @property
     def merges(self) -> bool:
         """Whether the round makes the line's first model of several."""
-        return isinstance(self.plan.base, str) and bool(self.plan.spec.model.donors)
+        return self.plan.merges
 
     @property
     def known_classes(self) -> tuple[str, ...]:
