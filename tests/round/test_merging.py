@@ -64,6 +64,7 @@ def record_of(line: TestLine, number: int = 1) -> RoundRecord:
 
 def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
     before = {name: (merging.root / name).read_bytes() for name in ("a.pt", "b.pt")}
+    assert "merged: " in (told := merging.call("plan").out) and "b.pt (leaf)" in told.replace("\n", " ")
     assert merging.run().code == 0
     record, lineage = record_of(merging), merging.lineage
     assert lineage.current is not None and lineage.current.classes == ("ring", "bark", "leaf")
