@@ -35,9 +35,10 @@ def main() -> None:
     source = read_source(options.data)
     work = options.work.resolve()
     train, val = work / "train", work / "val"
-    for folder, samples, split in ((train, source.train, "train"), (val, source.val, "val")):
+    for folder in (train, val):
         shutil.rmtree(folder, ignore_errors=True)
-        write_dataset(folder, samples, source.names, split)
+    write_dataset(train, source.train, source.names, "train")
+    write_dataset(val, source.val, source.names, "val")
     merged = grow(work / "merged", line(options, train, val, source.names), 1)
     fused = work / "fused"
     shutil.rmtree(fused, ignore_errors=True)
@@ -105,6 +106,11 @@ def line(options: argparse.Namespace, train: Path, val: Path, names: tuple[str, 
     }
 
 
+def first(results: Any) -> Any:
+    """ultralytics' type of what a prediction gives leaves open what a list of pictures is."""
+    return results[0]
+
+
 def persons(options: argparse.Namespace, merged: Path, fused: Path) -> dict[str, dict[str, int]]:
     """By picture: persons that COCO's model is sure of, and how many of them each model finds."""
     from ultralytics.models import YOLO
@@ -117,10 +123,10 @@ def persons(options: argparse.Namespace, merged: Path, fused: Path) -> dict[str,
     counts = {}
     for name in ("bus.jpg", "zidane.jpg"):
         picture = str(ASSETS / name)
-        sure = boxes(coco.predict(picture, conf=SURE, **given)[0])
+        sure = boxes(first(coco.predict(picture, conf=SURE, **given)))
         counts[name] = {
             "sure": len(sure),
-            "merged": found(sure, boxes(one.predict(picture, conf=FOUND, **given)[0])),
+            "merged": found(sure, boxes(first(one.predict(picture, conf=FOUND, **given)))),
             "fused": found(sure, boxes(pair.predict(picture, confidence=FOUND)[0])),
         }
     return counts

@@ -78,8 +78,8 @@ def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
         "a.pt": BASE,
         "b.pt": ("leaf",),
     }
-    told = [check.sentence for check in record.gate.checks if check.rule == "maxForgetting"]
-    assert [sentence.split(" ")[:4] for sentence in told] == [
+    sentences = [check.sentence for check in record.gate.checks if check.rule == "maxForgetting"]
+    assert [sentence.split(" ")[:4] for sentence in sentences] == [
         ["the", "classes", "of", "a.pt"],
         ["the", "classes", "of", "b.pt"],
     ]
