@@ -33,6 +33,9 @@ class Cases(Block):
     unlabelled: Annotated[tuple[Unlabelled, ...], Field(max_length=16), Keyed("name")] = Field(
         default=(), description="Where unlabelled pictures lie; at most 16 folders."
     )
+    max_mib: Annotated[Int, Field(ge=1, le=10_000)] = Field(
+        default=256, description="Most MiB of pictures that a round's cases take in the store."
+    )
     looked_at: Annotated[Int, Field(ge=1, le=100_000)] = Field(
         default=1000, description="Unlabelled pictures that are looked at in each folder, chosen by their names' hash."
     )

@@ -110,11 +110,21 @@ def test_cases__without_pictures_only_words(collecting: TestLine) -> None:
     assert "data:image" not in next((collecting.store / "rounds").glob("*/*/cases/cases.html")).read_text()
 
 
-def test_cases__an_unlabelled_picture_that_is_measured_on_is_left_out(
+def test_cases__a_picture_that_is_known_is_not_offered_again(
     collecting: TestLine, deliveries: Deliveries, tmp_path: Path
 ) -> None:
+    """One that is measured on, and one that is trained on."""
     shutil.rmtree(tmp_path / "unlabelled")
-    shutil.copytree(Path(deliveries.root / "golden" / "images"), tmp_path / "unlabelled")
-    assert collecting.run().code == 0
-    found = next((collecting.store / "rounds").glob("*/*/cases/cases.json"))
-    assert CaseList.model_validate_json(found.read_bytes()).counts()["uncertain"] == 0
+    shutil.copytree(Path(deliveries.root / "golden" / "images"), tmp_path / "unlabelled" / "golden")
+    shutil.copytree(Path(deliveries.root / "w1" / "images"), tmp_path / "unlabelled" / "w1")
+    collecting.spec["evaluation"]["gate"] = {"classFloor": {"ring": 1.0}}
+    collecting.run()
+    assert [summary.verdict for summary in collecting.lineage.rounds] == ["rejected"]
+    answer = collecting.call("cases", "--out", collecting.root / "cases", "--json")  # which tell why
+    assert answer.code == 0 and answer.data["counts"]["uncertain"] == 0 and answer.data["counts"]["missed"] > 0
+
+
+def test_cases__an_empty_folder_is_refused_by_its_field(collecting: TestLine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    collecting.spec["cases"]["unlabelled"][0]["uri"] = (tmp_path / "empty").as_uri()
+    expect(collecting.refused(), BAD_DATA, "spec.cases.unlabelled[0].uri", "no pictures", "Mend the URI")

@@ -203,6 +203,8 @@ def fetch_model(
     model = _find_model(line.read()[0], round_number)
     store = line.model_folder(model)
     for name, entry in read_manifest(store, MANIFEST, sha256=model.digest).files.items():
+        if name.startswith("cases/"):
+            continue  # pictures for people; `fetch_cases` brings them
         store.get_file(name, folder / name, sha256=entry.sha256, size_bytes=entry.size_bytes)
         if on_file is not None:
             on_file(name)
@@ -216,11 +218,13 @@ def fetch_cases(
     round_number: int | None = None,
     certificate_authority: Path | None = None,
 ) -> CaseList:
-    """Pull the cases that a published round collected into `folder`: pictures, proposals, imports, the page.
+    """Pull the cases that a finished round collected into `folder`: pictures, proposals, imports, the page.
+
+    Those of a rejected round tell why it was rejected.
 
     Args:
         folder: is not there yet.
-        round_number: None takes the round of the current model.
+        round_number: None takes the last finished round.
 
     Raises:
         BadSpecError: `folder` is there, there is no such round, or it collected none.
@@ -233,15 +237,13 @@ def fetch_cases(
     if folder.exists():
         raise BadSpecError("--out", f"{folder} is there already", "Give another name; nothing is written over.")
     line = _line(source, certificate_authority)
-    model = _find_model(line.read()[0], round_number)
-    store, prefix = line.model_folder(model), "cases/"
-    wanted = {
-        name: entry
-        for name, entry in read_manifest(store, MANIFEST, sha256=model.digest).files.items()
-        if name.startswith(prefix)
-    }
+    summary = _find_round(line.read()[0], round_number)
+    store, prefix = line.round_folder(summary.round, summary.attempt), "cases/"
+    digest = summary.model.digest if summary.model else None
+    files = read_manifest(store, MANIFEST, sha256=digest).files
+    wanted = {name: entry for name, entry in files.items() if name.startswith(prefix)}
     if not wanted:
-        found = f"round {model.round} collected no cases"
+        found = f"round {summary.round} collected no cases"
         raise BadSpecError("spec.cases", found, "Give spec.cases, such as `cases: {}`; the next round collects them.")
     for name, entry in wanted.items():
         target = folder / name.removeprefix(prefix)
@@ -399,3 +401,13 @@ def _find_model(lineage: Lineage, round_number: int | None) -> ModelRef:
     known = ", ".join(map(str, published)) or "none yet"
     what = "the line has no model yet" if round_number is None else f"round {round_number} published no model"
     raise BadSpecError("round", what, f"Published rounds: {known}.")
+
+
+def _find_round(lineage: Lineage, round_number: int | None) -> RoundSummary:
+    finished = {summary.round: summary for summary in lineage.rounds}
+    number = max(finished, default=0) if round_number is None else round_number
+    if number in finished:
+        return finished[number]
+    known = ", ".join(map(str, finished)) or "none yet"
+    what = "no round has finished yet" if round_number is None else f"round {number} has not finished"
+    raise BadSpecError("round", what, f"Finished rounds: {known}.")

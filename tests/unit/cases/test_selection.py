@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from treering_trainer.cases.selection import Seen, error_cases, farthest, uncertain_cases
+from treering_trainer.cases.selection import Seen, error_cases, farthest, uncertain_cases, within
 from treering_trainer.dataset import Boxes, Sample
 
 NAMES = ("ace", "king")
@@ -19,9 +19,9 @@ def boxes(*rows: tuple[float, ...]) -> Boxes:
     return np.asarray(rows, dtype=np.float64).reshape(-1, width)
 
 
-def seen(number: int, truth: Boxes, found: Boxes, before: Boxes | None = None) -> Seen:
+def seen(number: int, truth: Boxes, found: Boxes, before: Boxes | None = None, known: int = 2) -> Seen:
     sample = Sample(str(number), Path(f"{number}.jpg"), truth, 100, 50, f"{number:064d}", 0)
-    return Seen(sample, "golden", found, before)
+    return Seen(sample, "golden", found, before, known)
 
 
 ACE, NOTHING = boxes((0, *HERE)), np.zeros((0, 5))
@@ -44,6 +44,7 @@ CASES: dict[str, tuple[Seen, dict[str, tuple[float, str]]]] = {
         {"lowAgreement": (1.0, "agree on 0 objects; they see 1 and 2")},
     ),
     "agreement": (seen(1, ACE, RIGHT, RIGHT), {}),
+    "new class": (seen(1, boxes((1, *HERE)), boxes((1, *HERE, 0.9)), boxes(), known=1), {}),
 }
 
 
@@ -82,3 +83,15 @@ def test_uncertain_cases__doubtful_and_different() -> None:
 def test_farthest() -> None:
     assert farthest([np.array([value]) for value in (0.0, 1.0, 10.0, 9.0)], 3) == [0, 2, 1]
     assert farthest([], 3) == [] and farthest([np.zeros(2)], 3) == [0]
+
+
+def test_within__bytes_are_shared_by_the_kinds(tmp_path: Path) -> None:
+    chosen = []
+    for number, kind in enumerate(("missed", "missed", "falseAlarm")):
+        found = boxes() if kind == "missed" else boxes((1, *THERE, 0.7))
+        one = seen(number, ACE if kind == "missed" else NOTHING, found)
+        (tmp_path / f"{number}.jpg").write_bytes(b"x" * 100)
+        (case,) = error_cases([one], NAMES, 0.25, 5)
+        chosen.append(case.model_copy(update={"path": tmp_path / f"{number}.jpg"}))
+    assert [one.path.stem for one in within(chosen, 200)] == ["0", "2"]
+    assert within(chosen, 50) == [] and within(chosen, 300) == chosen

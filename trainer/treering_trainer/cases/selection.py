@@ -27,12 +27,14 @@ class Seen:
 
     Args:
         found, before: (n, 6) class, centre x, centre y, width, height, confidence; `before` None: there was none.
+        known: how many classes the model before knows, the first ones; only of those the two can disagree.
     """
 
     sample: Sample
     source: str
     found: Boxes
     before: Boxes | None = None
+    known: int = 1_000_000
 
 
 def error_cases(seen: Sequence[Seen], names: Sequence[str], confidence: float, most: int) -> list[Chosen]:
@@ -83,6 +85,24 @@ def by_turns(found: Sequence[Chosen], names: Sequence[str], most: int) -> list[C
     return sorted(chosen, key=lambda one: (-one.case.severity, one.case.picture))
 
 
+def within(chosen: Sequence[Chosen], most_bytes: int) -> list[Chosen]:
+    """As many as fit, in turn by kind, so that no kind is lost; a picture counts once."""
+    kinds: dict[Kind, list[Chosen]] = {}
+    for one in chosen:
+        kinds.setdefault(one.case.kind, []).append(one)
+    sizes: dict[str, int] = {}
+    kept: list[Chosen] = []
+    for rank in range(max(map(len, kinds.values()), default=0)):
+        for listed in kinds.values():
+            if rank < len(listed):
+                one = listed[rank]
+                size = 0 if one.case.sha256 in sizes else one.path.stat().st_size
+                if sum(sizes.values()) + size <= most_bytes:
+                    sizes.setdefault(one.case.sha256, size)
+                    kept.append(one)
+    return [one for one in chosen if one in kept]
+
+
 def farthest(features: Sequence[Boxes], most: int) -> list[int]:
     """Places of at most so many rows: the first one, then always the one farthest from all that were taken."""
     if not features:
@@ -129,11 +149,11 @@ def _judge(one: Seen, names: Sequence[str], confidence: float) -> Iterator[tuple
         pair = f"{names[int(truth[place, 0])]} was called {names[int(sure[at, 0])]}"
         yield "confusion", float(sure[at, 5]), f"{pair} at confidence {sure[at, 5]:.2f}"
     if one.before is not None:
-        before = one.before[one.before[:, 5] >= confidence]
-        both = sum(place >= 0 for place in matches(sure, before))
-        total = len(sure) + len(before)
+        before, now = one.before[one.before[:, 5] >= confidence], sure[sure[:, 0] < one.known]
+        both = sum(place >= 0 for place in matches(now, before))
+        total = len(now) + len(before)
         if total and 2 * both < total:
-            reason = f"the model and the one before it agree on {both} objects; they see {len(sure)} and {len(before)}"
+            reason = f"the model and the one before it agree on {both} objects; they see {len(now)} and {len(before)}"
             yield "lowAgreement", 1 - 2 * both / total, reason
 
 

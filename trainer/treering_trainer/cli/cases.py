@@ -16,7 +16,7 @@ def cases(
     out: Annotated[Path, typer.Option(help="The folder to write; none is written over.", show_default=False)],
     round_number: Annotated[
         int | None,
-        typer.Option("--round", help="Round that collected them. Default: the current model's.", metavar="N"),
+        typer.Option("--round", help="Round that collected them. Default: the last one.", metavar="N"),
     ] = None,
     certificate_authority: CertificateAuthority = None,
     as_json: AsJson = False,

@@ -137,6 +137,12 @@ def fetch_unlabelled(bench: Workbench) -> list[Pulled]:
         store = open_store(item.uri, bench.connection)
         with named(f"spec.cases.unlabelled[{place}].uri"):
             objects = {info.key: info for info in store.list() if is_picture(info.key)}
+        if not objects:
+            raise BadDataError(
+                f"spec.cases.unlabelled[{place}].uri",
+                f"no pictures under {item.uri}",
+                "Mend the URI, or remove the entry",
+            )
         assert cases is not None
         keys = sorted(objects, key=lambda key: hashlib.sha256(key.encode()).digest())[: cases.looked_at]
         folder = bench.data_folder("unlabelled", item.name)
