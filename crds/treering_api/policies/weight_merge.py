@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from treering_api.fields import Block, Bool, Int
+from treering_api.fields import Block, Bool, Float, Int
 
 
 class WeightMerge(Block):
@@ -16,6 +16,14 @@ class WeightMerge(Block):
     by: Literal["model", "part"] = Field(
         default="model",
         description="One point for the whole network, or from there one each for backbone, neck and head, in turn.",
+    )
+    share: Annotated[Float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="How far to go from the old weights (0) to the new ones (1), without a search. Absent: searched.",
+    )
+    rounds: Literal["all", "sameClasses"] = Field(
+        default="all",
+        description="all: after every incremental round; sameClasses: only where a round brings no new class.",
     )
     points: Annotated[Int, Field(ge=2, le=101)] = Field(
         default=5, description="Points tried on each line from old (0) to new (1), both ends included; 2 to 101."

@@ -206,3 +206,17 @@ def test_weight_merge__nothing_to_merge(tmp_path: Path) -> None:
         policy = WeightMergePolicy(WeightMerge(), situation)
         policy.finish(model, shown)
         assert (differing(before, tensors_of(model)), policy.account().chosen) == ([], {})
+
+
+def test_weight_merge__a_share_that_is_given_is_gone_without_a_look(tmp_path: Path) -> None:
+    model, policy, toolbox = merged(tmp_path, WeightMerge(share=0.25, recalibrate=False), (1.0, 1.0, 1.0))
+    assert policy.account().chosen == {"backbone": 0.25, "neck": 0.25, "head": 0.25}
+    assert (policy.account().forward_passes, toolbox.measured, toolbox.recalibrated) == (0, [], [])
+    after, old, new = model.state_dict(), old_model().state_dict(), new_model().state_dict()
+    for name in WEIGHTS.values():
+        torch.testing.assert_close(after[name], torch.lerp(old[name], new[name], 0.25))
+
+
+def test_weight_merge__leaves_rounds_with_new_classes_alone(tmp_path: Path) -> None:
+    model, policy, _ = merged(tmp_path, WeightMerge(share=0.25, rounds="sameClasses"), (1.0, 1.0, 1.0))
+    assert policy.account().chosen == {} and differing(model.state_dict(), new_model().state_dict()) == []

@@ -96,12 +96,12 @@ class WeightMergePolicy(Policy):
         self._remarks: tuple[str, ...] = ()
 
     def finish(self, model: nn.Module, shown: Shown) -> None:
-        """Go to the best point between the published model and this one."""
+        """Go to a point between the published model and this one: the best that was tried, or the given one."""
         teacher, toolbox = self.situation.teacher, self.situation.toolbox
-        if not self.situation.incremental or teacher is None or not shown.trained:
+        if not self.situation.incremental or teacher is None or not shown.trained or not self._acts:
             return
         assert toolbox is not None
-        measures = self._measures(shown)
+        measures = self._measures(shown) if self.settings.share is None else ()
         line = _Line(model, teacher.network, toolbox.parts(model))
         statistics = shown.some(self.settings.images, self.situation.seed)
 
@@ -117,9 +117,18 @@ class WeightMergePolicy(Policy):
             found = [value for measure in measures for value in measure.of(model, toolbox)]
             return sum(found) / len(found) if found else 0.0
 
+        if self.settings.share is not None:
+            go((self.settings.share, self.settings.share, self.settings.share))
+            self._chosen = dict.fromkeys(PARTS, self.settings.share)
+            return
         point, best = search(score, self.settings.points, by_part=self.settings.by == "part")
         go(point)
         self._chosen = {**dict(zip(PARTS, point, strict=True)), "score": best}
+
+    @property
+    def _acts(self) -> bool:
+        brings = set(self.situation.names) - set(self.situation.old_names)
+        return self.settings.rounds == "all" or not brings
 
     def account(self) -> Account:
         """How far from old to new each part is, and its score: mean mAP50, old and new classes half each."""
