@@ -11,9 +11,11 @@ import shutil
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # openvino and nncf would tell Intel of each export
 os.environ |= {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
 
 import numpy as np
@@ -120,10 +122,17 @@ def _measure(model: Backend, pictures: Pictures, job: Job) -> SetResult:
     classes = list(score.classes.values()) if score is not None else []
     return SetResult(
         name=pictures.name,
-        map50=sum(one.map50 for one in classes) / len(classes) if classes else None,
-        map50_95=sum(one.map50_95 for one in classes) / len(classes) if classes else None,
+        map50=_mean([one.map50 for one in classes], score is not None),
+        map50_95=_mean([one.map50_95 for one in classes], score is not None),
         found=tuple(_in_input_pixels(one, sample, job.image_size) for one, sample in zip(rows, samples, strict=True)),
     )
+
+
+def _mean(values: Sequence[float], labelled: bool) -> float | None:
+    """0 where objects are labelled and nothing at all was found, for which the validator names no class."""
+    if not labelled:
+        return None
+    return sum(values) / len(values) if values else 0.0
 
 
 def _in_input_pixels(rows: Boxes, sample: Sample, image_size: int) -> tuple[Found, ...]:
