@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # openvino and nncf would tell Intel of each export
 os.environ |= {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
 
 import numpy as np
@@ -37,6 +36,7 @@ OVERLAP = 0.7
 
 def main(job_path: Path, result_path: Path) -> None:
     """Do one job."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else openvino and nncf tell Intel of each export
     job = Job.model_validate_json(job_path.read_bytes())
     torch.set_num_threads(job.threads)
     keep_threads()
