@@ -18,6 +18,7 @@ from treering_api.errors import (
 )
 from treering_api.exit_codes import ExitCode
 from treering_api.explain import explain
+from treering_api.exports import MOST_OUTCOMES, ExportOutcome
 from treering_api.fields import seconds
 from treering_api.lineage import Hold, Lineage, ModelRef, RoundSummary, Settled, advance, roll_back
 from treering_api.load import parse, read
@@ -98,6 +99,7 @@ __all__ = [
     "EXPORT_FORMATS",
     "GROUP",
     "KIND",
+    "MOST_OUTCOMES",
     "RETRY_ANNOTATION",
     "STAGES",
     "VERSION",
@@ -124,6 +126,7 @@ __all__ = [
     "Ewc",
     "ExitCode",
     "Export",
+    "ExportOutcome",
     "Failure",
     "Freeze",
     "Gate",

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from treering_api.deliveries import Increment
 from treering_api.errors import BadSpecError
+from treering_api.exports import MOST_OUTCOMES, ExportOutcome
 from treering_api.fields import MAX_INCREMENTS, Block, Name, Sentence
 from treering_api.measured import MeasuredDelivery
 
@@ -61,6 +62,9 @@ class RoundSummary(Block):
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time over all attempts, in seconds.")
     measured: MeasuredDelivery | None = Field(
         default=None, description="The delivery against what was learned before. Absent: an older round."
+    )
+    exports: Annotated[tuple[ExportOutcome, ...], Field(max_length=MOST_OUTCOMES)] = Field(
+        default=(), description="How each further format went; one that did not pass was not published."
     )
     started: str = Field(description="Start, RFC 3339.")
     finished: str = Field(description="End, RFC 3339.")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from treering_api.exit_codes import ExitCode
+from treering_api.exports import ExportOutcome
 from treering_api.fields import Block
 from treering_api.measured import MeasuredDelivery
 from treering_api.message import fit
@@ -43,6 +44,9 @@ class RoundResult(Block):
     forgetting: float | None = Field(default=None, description="mAP50 lost on old classes.")
     gain: float | None = Field(default=None, description="mAP50 on new classes.")
     measured: MeasuredDelivery | None = Field(default=None, description="The delivery against what was learned before.")
+    exports: tuple[ExportOutcome, ...] = Field(
+        default=(), description="How each further format went; one that did not pass was not published."
+    )
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time, in seconds.")
     uri: str = Field(default="", description="Folder of the round in the store.")
     digest: str = Field(default="", description="SHA-256 of the published manifest.")
@@ -76,11 +80,14 @@ class RoundResult(Block):
         sizes = {name: sum(len(item.encode()) + 3 for item in items) for name, items in lists.items()}
         sizes |= {name: len(text.encode()) for name, text in texts.items()}
         sizes["measured"] = self._measured_bytes()
+        sizes["exports"] = sum(len(item.reason.encode()) for item in self.exports)
         longest = max(sizes, key=lambda name: sizes[name])
         if sizes[longest] <= _SHORTEST_BYTES:
             return self.model_copy(update={"mirror": None if self.mirror is None else self.mirror.shorter()})
         if longest == "measured":
             return self.model_copy(update={"measured": self.measured.shorter() if self.measured else None})
+        if longest == "exports":
+            return self.model_copy(update={"exports": tuple(item.shorter() for item in self.exports)})
         if longest in lists:
             return self.model_copy(update={longest: lists[longest][: len(lists[longest]) // 2]})
         text = texts[longest].removesuffix(_ELLIPSIS)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from treering_api.conditions import REASON_PATTERN
+from treering_api.exports import MOST_OUTCOMES, ExportOutcome
 from treering_api.fields import (
     MAX_CLASSES,
     MAX_INCREMENTS,
@@ -95,6 +96,9 @@ class RoundStatus(StatusBlock):
     gain: Score | None = Field(default=None, description="mAP50 on new classes, 0 to 1.")
     measured: MeasuredDelivery | None = Field(
         default=None, description="What was measured before training. Absent: nothing could be."
+    )
+    exports: Annotated[tuple[ExportOutcome, ...], Field(max_length=MOST_OUTCOMES)] = Field(
+        default=(), description="How each further format went; one that did not pass was not published."
     )
     gpu_seconds: Annotated[Float, Field(ge=0)] = Field(default=0.0, description="GPU time, in seconds.")
     start_time: Timestamp | None = Field(default=None, description="Start, RFC 3339.")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from treering_api import (
+    MOST_OUTCOMES,
     Discovery,
     ExitCode,
     Failure,
@@ -117,6 +118,9 @@ def _settle(line: Line, crop: Crop, ending: Ending) -> Crop:
     told = [notices.round_settled(line, ending, result)]
     if result.mirror.held is not None and result.verdict == "rejected":
         told.append(notices.held(line, ending, result.mirror.held.reason))
+    left_out = notices.exports_left_out(line, ending, result)
+    if left_out is not None:
+        told.append(left_out)
     counts = new and ending.job.kind == "round"
     return replace(
         crop,
@@ -248,6 +252,7 @@ def _entry(ending: Ending, result: RoundResult | None, gpu_seconds: float) -> Ro
         "forgetting": _score(told.forgetting),
         "gain": _score(told.gain),
         "measured": told.measured,
+        "exports": told.exports[:MOST_OUTCOMES],
         "gpu_seconds": round(gpu_seconds, 3),
         "start_time": _time(told.started) or moment(job.started or job.created),
         "completion_time": _time(told.finished) or moment(ending.finished),

@@ -40,6 +40,15 @@ def round_settled(line: Line, ending: Ending, result: RoundResult) -> Notice:
     return _notice(result.verdict == "rejected", reason, text, line, ending.job.uid)
 
 
+def exports_left_out(line: Line, ending: Ending, result: RoundResult) -> Notice | None:
+    """Further formats that could not be made or answer too differently; None where there are none."""
+    failed = [f"{item.name} ({item.reason or 'see the report'})" for item in result.exports if not item.passed]
+    if not failed:
+        return None
+    text = f"Round {result.round} was published without {'; '.join(failed)}"
+    return _notice(True, "ExportLeftOut", text, line, ending.job.uid)
+
+
 def held(line: Line, ending: Ending, reason: str) -> Notice:
     """Nothing is learned until a person decides."""
     return _notice(True, "Held", reason, line, ending.job.uid)

@@ -50,3 +50,9 @@ def test_message__what_was_measured_is_cut_before_the_mirror_and_numbers_stay() 
     seen = RoundResult.from_message(message).measured
     assert seen is not None
     assert (seen.drift, seen.drift_p, seen.warning_count) == (0.93, 0.002, 9)
+
+
+def test_message__reasons_of_exports_are_cut_and_their_numbers_stay() -> None:
+    exports = [{"name": f"format-{at}", "passed": False, "reason": "ä" * 200, "drop": 0.02} for at in range(12)]
+    again = RoundResult.from_message(result(exports=exports, message="x" * 1000).to_message())
+    assert [item.drop for item in again.exports] == [0.02] * 12

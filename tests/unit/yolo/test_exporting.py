@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.plugins.tiny_training import IMAGE_SIZE, make_samples, seeing_model
 from treering_api import EXPORT_FORMATS, BadSpecError, Parity
 from treering_trainer.records import ExportedFormat
-from treering_trainer.yolo.exporting import export
+from treering_trainer.yolo.exporting import child, export
+from treering_trainer.yolo.exporting.backend import Backend
 from treering_trainer.yolo.exporting.export import export_formats
 from treering_trainer.yolo.exporting.formats import FORMATS, Format, refuse_unmakeable
 from treering_trainer.yolo.exporting.job import Found, Job, Picture, Pictures, Result, SetResult
+from treering_trainer.yolo.parts import class_branches, last_convolution
 from treering_trainer.yolo.weights import save_ultralytics
 
 LOOSE = Parity(max_map50_drop=1.0, max_box_drift=1000.0)
@@ -54,6 +57,26 @@ def test_export__made_measured_and_one_that_fails_named(job: Job) -> None:
     left = sorted(path.relative_to(job.folder).as_posix() for path in job.folder.rglob("*") if path.is_file())
     assert left == ["onnx-int8/model_int8.onnx", "onnx/model.onnx"]
     assert job.checkpoint.read_bytes() == before
+
+
+def test_measure__one_that_finds_nothing_lost_it_all(job: Job) -> None:
+    blind = seeing_model()
+    with torch.no_grad():
+        for parameter in blind.parameters():
+            parameter.zero_()
+        for scores in (last_convolution(level) for branch in class_branches(blind) for level in branch):
+            assert scores.bias is not None
+            scores.bias.fill_(-20.0)
+    save_ultralytics(blind, job.checkpoint, image_size=IMAGE_SIZE)
+    measured = child._measure(Backend(job.checkpoint, "cpu"), job.sets[0], job)
+    assert (measured.map50, measured.map50_95) == (0.0, 0.0)  # and not unknown, which would pass
+    model = result_of(measured.model_copy(update={"map50": 0.8}))
+    refused = export._compare("onnx", "cpu", result_of(measured), model, Parity())
+    assert (refused.passed, refused.reason) == (False, "mAP50 lost 80.0 points, at most 1.0 are allowed")
+
+
+def result_of(one: SetResult) -> Result:
+    return Result(files=("x",), size_bytes=1, sets=(one,), latency_ms=1, latency_p95_ms=2, reference_ms=3)
 
 
 def result(map50: float, *moved_px: float) -> Result:

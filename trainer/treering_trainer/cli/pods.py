@@ -139,6 +139,7 @@ def summarise(plan: RoundPlan, summary: RoundSummary) -> RoundResult:
         forgetting=summary.forgetting,
         gain=summary.gain,
         measured=summary.measured,
+        exports=summary.exports,
         gpu_seconds=summary.gpu_seconds,
         uri=summary.uri,
         digest=model.digest if model else "",

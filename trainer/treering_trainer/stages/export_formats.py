@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from treering_api import MOST_OUTCOMES, ExportOutcome
 from treering_trainer.policies.interface import draw
 from treering_trainer.progress import Measured, Message
 from treering_trainer.records import ExportedFormat
@@ -22,6 +23,7 @@ from treering_trainer.yolo.exporting.export import export_formats
 from treering_trainer.yolo.exporting.job import Job, Picture, Pictures
 
 FOLDER = "exports"
+REASON_LENGTH = 200
 _MADE = TypeAdapter(tuple[ExportedFormat, ...])
 
 
@@ -65,6 +67,23 @@ def kept_formats(bench: Workbench) -> tuple[ExportedFormat, ...]:
     return _MADE.validate_json(path.read_bytes()) if path.exists() else ()
 
 
+def outcomes(bench: Workbench) -> tuple[ExportOutcome, ...]:
+    """The few numbers of each format that a status has room for."""
+    return tuple(
+        ExportOutcome(
+            name=made.name,
+            passed=made.passed,
+            size_bytes=made.size_bytes,
+            map50=_rounded(made.map50),
+            drop=_rounded(made.map50_drop),
+            drift_px=_rounded(made.box_drift_px),
+            latency_ms=_rounded(made.latency_ms),
+            reason=made.reason[:REASON_LENGTH],
+        )
+        for made in kept_formats(bench)[:MOST_OUTCOMES]
+    )
+
+
 def forget_formats(bench: Workbench) -> None:
     """Before they are made anew."""
     _kept(bench).unlink(missing_ok=True)
@@ -75,6 +94,10 @@ def _calibration(bench: Workbench) -> tuple[Path, ...]:
     data, settings = load_training(training_path(bench)), bench.plan.spec
     drawn = draw((*data.new, *data.memory), settings.export.calibration_images, settings.training.seed)
     return tuple(sample.image.absolute() for sample in drawn)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _kept(bench: Workbench) -> Path:

@@ -38,7 +38,7 @@ from treering_trainer.records import (
 )
 from treering_trainer.report import render_line
 from treering_trainer.stages.export import RECORD, describe_round, export_folder
-from treering_trainer.stages.export_formats import kept_formats
+from treering_trainer.stages.export_formats import kept_formats, outcomes
 from treering_trainer.stages.fetch import MEMORY, VAL, read_memory
 from treering_trainer.stages.shelf import load_datasets
 from treering_trainer.stages.verify import verified_path
@@ -112,6 +112,7 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
         forgetting=scores.forgetting,
         gain=scores.gain,
         measured=measured(analysis),
+        exports=outcomes(bench),
         images=analysis.new_images,
         gpu_seconds=bench.record(TrainRecord).gpu_seconds,
         started=bench.started,

@@ -11,6 +11,7 @@ import shutil
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +36,7 @@ OVERLAP = 0.7
 
 def main(job_path: Path, result_path: Path) -> None:
     """Do one job."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else openvino and nncf tell Intel of each export
     job = Job.model_validate_json(job_path.read_bytes())
     torch.set_num_threads(job.threads)
     keep_threads()
@@ -120,10 +122,17 @@ def _measure(model: Backend, pictures: Pictures, job: Job) -> SetResult:
     classes = list(score.classes.values()) if score is not None else []
     return SetResult(
         name=pictures.name,
-        map50=sum(one.map50 for one in classes) / len(classes) if classes else None,
-        map50_95=sum(one.map50_95 for one in classes) / len(classes) if classes else None,
+        map50=_mean([one.map50 for one in classes], score is not None),
+        map50_95=_mean([one.map50_95 for one in classes], score is not None),
         found=tuple(_in_input_pixels(one, sample, job.image_size) for one, sample in zip(rows, samples, strict=True)),
     )
+
+
+def _mean(values: Sequence[float], labelled: bool) -> float | None:
+    """0 where objects are labelled and nothing at all was found, for which the validator names no class."""
+    if not labelled:
+        return None
+    return sum(values) / len(values) if values else 0.0
 
 
 def _in_input_pixels(rows: Boxes, sample: Sample, image_size: int) -> tuple[Found, ...]:
