@@ -106,11 +106,6 @@ def line(options: argparse.Namespace, train: Path, val: Path, names: tuple[str, 
     }
 
 
-def first(results: Any) -> Any:
-    """ultralytics' type of what a prediction gives leaves open what a list of pictures is."""
-    return results[0]
-
-
 def persons(options: argparse.Namespace, merged: Path, fused: Path) -> dict[str, dict[str, int]]:
     """By picture: persons that COCO's model is sure of, and how many of them each model finds."""
     from ultralytics.models import YOLO
@@ -123,17 +118,18 @@ def persons(options: argparse.Namespace, merged: Path, fused: Path) -> dict[str,
     counts = {}
     for name in ("bus.jpg", "zidane.jpg"):
         picture = str(ASSETS / name)
-        sure = boxes(first(coco.predict(picture, conf=SURE, **given)))
+        sure = boxes(coco.predict(picture, conf=SURE, **given))
         counts[name] = {
             "sure": len(sure),
-            "merged": found(sure, boxes(first(one.predict(picture, conf=FOUND, **given)))),
-            "fused": found(sure, boxes(pair.predict(picture, confidence=FOUND)[0])),
+            "merged": found(sure, boxes(one.predict(picture, conf=FOUND, **given))),
+            "fused": found(sure, boxes(pair.predict(picture, confidence=FOUND))),
         }
     return counts
 
 
-def boxes(result: Any) -> torch.Tensor:
-    """Persons' corners, (n, 4)."""
+def boxes(results: Any) -> torch.Tensor:
+    """Persons' corners in the only picture, (n, 4)."""
+    result = results[0]
     return torch.as_tensor(result.boxes.xyxy)[[result.names[int(index)] == PERSON for index in result.boxes.cls]]
 
 

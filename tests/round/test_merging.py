@@ -14,7 +14,9 @@ from tests.plugins.tiny_training import WIDE, seeing_model
 from tests.plugins.upstream import lively_yolov5, save_whole_yolov5
 from tests.round.conftest import Deliveries
 from tests.round.test_growth import stop_before
-from treering_trainer.records import RoundRecord
+from treering_trainer import api
+from treering_trainer.progress import Event, Message, StageStarted
+from treering_trainer.records import PrepareRecord, RoundRecord
 from treering_trainer.store import sha256_of
 from treering_trainer.yolo.parts import class_branches, last_convolution
 from treering_trainer.yolo.types import DetectionModel
@@ -64,7 +66,8 @@ def record_of(line: TestLine, number: int = 1) -> RoundRecord:
 
 def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
     before = {name: (merging.root / name).read_bytes() for name in ("a.pt", "b.pt")}
-    assert "merged: " in (told := merging.call("plan").out) and "b.pt (leaf)" in told.replace("\n", " ")
+    planned = merging.call("plan").out.replace("\n", " ")
+    assert "merged: " in planned and "b.pt (leaf)" in planned
     assert merging.run().code == 0
     record, lineage = record_of(merging), merging.lineage
     assert lineage.current is not None and lineage.current.classes == ("ring", "bark", "leaf")
@@ -188,6 +191,25 @@ def test_merge__refuses(name: str, merging: TestLine) -> None:
 def test_classes_without_donors_are_refused(line: TestLine) -> None:
     line.spec["model"]["classes"] = ["ring"]
     expect(line.refused(), BAD_SPEC, "spec.model.classes", "no donors", "list donors")
+
+
+def test_merge__warns_of_what_no_picture_shows(merging: TestLine) -> None:
+    merging.spec["policies"]["pseudoLabels"]["confidence"] = 0.999
+    told: list[str] = []
+
+    def observer(event: Event) -> None:
+        if isinstance(event, Message):
+            told.append(event.text)
+        if isinstance(event, StageStarted) and event.stage == "train":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.run(merging.resource, workdir=merging.work, observer=observer)
+    warned = [text for text in told if "hardly show" in text]
+    assert len(warned) == 1 and "leaf (0 boxes)" in warned[0] and "treering fuse" in warned[0]
+    record = next(merging.work.glob("rounds/*/records/prepare.json"))
+    merge = PrepareRecord.model_validate_json(record.read_bytes()).merge
+    assert merge is not None and merge.seldom["leaf"] == 0
 
 
 def test_rows_are_copied_by_name() -> None:

@@ -107,6 +107,9 @@ class MergeRecord(Record):
     trunk: str = Field(description="URI of the model whose layers it starts from, or `interpolated`")
     reason: str
     scores: dict[str, float] = Field(description="by trunk, mAP50 before training; empty where none was compared")
+    seldom: dict[str, int] = Field(
+        default={}, description="donors' classes that so few boxes show, labels and guesses, that they may be forgotten"
+    )
     donors: tuple[DonorRecord, ...]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from treering_api import Policies
-from treering_trainer.dataset import DataSet, Sample, no_boxes, remap
+from treering_trainer.dataset import DataSet, Sample, box_counts, no_boxes, remap
 from treering_trainer.memory import Memory, MemoryItem, Remembered
 from treering_trainer.policies.interface import Policy, Situation, TrainingData
 from treering_trainer.policies.registry import active_policies
@@ -25,6 +25,13 @@ from treering_trainer.stages.models import published_detector, teacher_detectors
 from treering_trainer.stages.shelf import load_datasets, save_training
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
+
+FEW_BOXES = 20
+"""Boxes of a class below which a merge may forget it: 12 boxes of a person among cards did not hold it."""
+SELDOM_MEND = (
+    "Training may forget it. Deliver pictures that do (under spec.verification.missingLabels: unlabelled they need "
+    "no labels), or join the models without training: treering fuse"
+)
 
 
 def prepare(bench: Workbench) -> PrepareRecord:
@@ -41,6 +48,10 @@ def prepare(bench: Workbench) -> PrepareRecord:
         bench.progress("prepare", 0, 0, "images", policy.name)
         data = policy.compose(data)
     save_training(training_path(bench), data)
+    merge = merged_model(bench, names)[1] if bench.merges else None
+    if merge is not None:
+        merge = merge.model_copy(update={"seldom": seldom(data, bench.known_classes)})
+        _warn_of_seldom(bench, merge.seldom)
     return PrepareRecord(
         classes=names,
         new_images=len(data.new),
@@ -50,9 +61,21 @@ def prepare(bench: Workbench) -> PrepareRecord:
         unsure=dict(data.unsure),
         thresholds=dict(data.thresholds),
         policies=tuple(policy.name for policy in policies),
-        merge=merged_model(bench, names)[1] if bench.merges else None,
+        merge=merge,
         duration_s=time.monotonic() - start_s,
     )
+
+
+def seldom(data: TrainingData, taught: Sequence[str]) -> dict[str, int]:
+    """Classes that fewer than `FEW_BOXES` of all boxes to learn show, with how many do."""
+    counts = box_counts(data.new, data.names)
+    return {name: counts[name] for name in taught if counts[name] < FEW_BOXES}
+
+
+def _warn_of_seldom(bench: Workbench, found: dict[str, int]) -> None:
+    if found:
+        told = ", ".join(f"{name} ({count} boxes)" for name, count in found.items())
+        bench.warn(f"the pictures hardly show what donors know: {told}. {SELDOM_MEND}")
 
 
 def round_policies(bench: Workbench, names: tuple[str, ...], *, trained: bool = False) -> tuple[Policy, ...]:
