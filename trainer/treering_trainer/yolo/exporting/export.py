@@ -72,7 +72,8 @@ def _run(job: Job) -> Result:
     told.write_text(job.model_dump_json())
     job.folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "treering_trainer.yolo.exporting.child", str(told), str(left)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(job.threads)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}  # it has no need of them
+    environment = {**kept, "OMP_NUM_THREADS": str(job.threads)}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, check=False)
     except subprocess.TimeoutExpired as error:
