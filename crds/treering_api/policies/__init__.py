@@ -81,7 +81,7 @@ class Policies(Block):
 
     preset: Literal["retain", "none"] = Field(
         default="retain",
-        description="retain: linearProbe, replay and pseudoLabels with their defaults, and weightMerge at half of the "
+        description="retain: linearProbe, replay and pseudoLabels with their defaults, and weightMerge at three quarters of the "
         "way after rounds without new classes; none: only what stands here.",
     )
     memory: Literal["images", "none"] = Field(
@@ -110,7 +110,7 @@ class Policies(Block):
             "linear_probe": self.linear_probe or LinearProbe(),
             "replay": self.replay or (Replay() if self.memory == "images" else None),
             "pseudo_labels": self.pseudo_labels or PseudoLabels(),
-            "weight_merge": self.weight_merge or WeightMerge(share=0.5, rounds="sameClasses", recalibrate=False),
+            "weight_merge": self.weight_merge or WeightMerge(share=0.75, rounds="sameClasses", recalibrate=False),
         }
         return self.model_copy(update=filled)
 
