@@ -81,8 +81,8 @@ class Policies(Block):
 
     preset: Literal["retain", "none"] = Field(
         default="retain",
-        description="retain: linearProbe, replay and pseudoLabels with their defaults, and weightMerge at three quarters "
-        "of the way after rounds without new classes; none: only what stands here.",
+        description="retain: linearProbe, replay, pseudoLabels with their defaults, and, after rounds without new "
+        "classes, weightMerge at three quarters of the way; none: only what stands here.",
     )
     memory: Literal["images", "none"] = Field(
         default="images",
