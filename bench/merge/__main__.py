@@ -108,12 +108,10 @@ class Lines:
         return grow(folder, spec, 2)
 
     def fused(self, donors: Sequence[Round], merged: Round) -> dict[str, Any]:
-        """Both donors in one artefact, confidences straightened on the halves they were trained on."""
+        """Both donors in one artefact, confidences as they are: every labelled picture at hand was trained on."""
         out = self.work / "fused"
         shutil.rmtree(out, ignore_errors=True)
         words: list[str | Path] = ["fuse", *(donor.model for donor in donors), "--out", out, "--data", self.val]
-        for half in self.halves:
-            words += ["--calibration", half]
         done = call("treering_trainer", *words, "--beside", merged.model, "--json")
         found: dict[str, Any] = json.loads(done.out)
         return found
