@@ -105,14 +105,24 @@ _RUNNING = (
         5,
         help="Of the delivery that is being learned, as analyse measured it.",
     ),
-    Panel("Learning rate", "timeseries", (Query(_round("learning_rate"), "learning rate"),), 5, unit="sci"),
-    Panel("Images shown", "timeseries", (Query(_round("images_total"), "images"),), 5),
+    Panel("Learning rate", "timeseries", (Query(_round("learning_rate"), "learning rate"),), 4, unit="sci"),
+    Panel("Images shown", "timeseries", (Query(_round("images_total"), "images"),), 4),
     Panel(
         "Time left",
         "timeseries",
         (Query(_round("eta_seconds"), "left"),),
-        5,
+        4,
         unit="dtdurations",
+    ),
+    Panel(
+        "Cases and exports",
+        "stat",
+        (
+            Query(_round("cases", "kind"), "{{kind}}", instant=True),
+            Query(_round("refused_exports"), "exports left out", instant=True),
+        ),
+        3,
+        help="Pictures collected to look at or to label, and formats that were made and left out.",
     ),
 )
 

@@ -49,6 +49,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "loss": "name of a part of the loss (box, cls, dfl, and one per policy that adds one)",
         "when": "`before` (the published model) or `after` (the candidate)",
         "severity": "error, quarantine, warning or info",
+        "kind": "missed, falseAlarm, confusion, lowAgreement or uncertain",
         "state": "the state that `kubectl get` shows",
         "result": "published, rejected or failed",
         "reason": "reason of the condition or error class, a fixed set",

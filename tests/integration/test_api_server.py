@@ -9,7 +9,7 @@ import pytest
 
 from tests.plugins.api_server import LINES, ApiServer, Refusal
 from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
-from treering_api.model import CertificateAuthority
+from treering_api.model import CertificateAuthority, Model
 from treering_api.policies import BatchNorm, Distill, Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
 from treering_api.retrain import Retrain
@@ -72,6 +72,7 @@ RULES: list[tuple[type[Ruled], Object]] = [
     (Volume, {"compute": {"volumes": [{"name": "a", "mountPath": "/a"}]}}),
     (CacheVolume, {"compute": {"cacheVolume": {"claim": "a", "sizeLimit": "1Gi"}}}),
     (CertificateAuthority, {"store": {"uri": "s3://lines/oak", "certificateAuthority": {"key": "ca.crt"}}}),
+    (Model, {"model": {"base": "yolov8n.pt", "classes": ["person"]}}),
     (Freeze, {"policies": {"freeze": {}}}),
     (Replay, {"policies": {"replay": {"ratio": 0}}}),
     (Policies, {"policies": {"memory": "none", "replay": {}}}),

@@ -13,6 +13,7 @@ import pytest
 from tests.plugins.lines import TestLine, await_child, in_child, start_child
 from treering_api import Lineage, StoreError
 from treering_trainer import api
+from treering_trainer.api.lines import open_source
 from treering_trainer.line import Line
 from treering_trainer.progress import Event, StageStarted
 from treering_trainer.stages.folder import own_folder
@@ -90,7 +91,7 @@ def test_the_answer_to_the_one_put_is_lost__the_round_is_known_as_our_own(
         write(self, lineage, etag)
 
     with pytest.raises(ConflictError):
-        line = Line("oak", api._line(grown.resource, None).store)
+        line = Line("oak", open_source(grown.resource, None).store)
         write_twice(line, *line.read())
     monkeypatch.setattr(Line, "write", write_twice)
     answer = grown.run()

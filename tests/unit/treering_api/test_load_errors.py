@@ -244,7 +244,7 @@ def test_parse__bad_edit_of_the_short_spec(
             "export: {formats: [coreml]}",
             "spec.export.formats[0]",
             "found 'coreml'",
-            "one of onnx, torchscript",
+            "one of onnx, onnx-fp16, onnx-int8, torchscript",
             id="unknown-format",
         ),
         pytest.param("suspend: 'yes'", "spec.suspend", "found 'yes'", "true or false", id="text-as-boolean"),

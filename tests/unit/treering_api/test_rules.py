@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from treering_api.compute import CacheVolume, EnvironmentVariable, Volume
 from treering_api.crd import openapi_schema
 from treering_api.fields import Block
-from treering_api.model import CertificateAuthority
+from treering_api.model import CertificateAuthority, Model
 from treering_api.policies import BatchNorm, Distill, Freeze, Policies, Replay, Unfreeze
 from treering_api.resource import IncrementalTrain
 from treering_api.retrain import Retrain
@@ -22,7 +22,7 @@ from treering_api.spec import Spec
 
 RULED: tuple[type[Block], ...] = (
     IncrementalTrain, Spec, Policies, BatchNorm, Distill, Freeze, Replay, Retrain, Unfreeze,
-    CertificateAuthority, EnvironmentVariable, Volume, CacheVolume,
+    CertificateAuthority, EnvironmentVariable, Volume, CacheVolume, Model,
 )  # fmt: skip
 RULES = [(block, rule) for block in RULED for rule in block.rules]
 BY_ID = {f"{block.__name__}-{rule.found}".replace(" ", "-"): (block, rule) for block, rule in RULES}
@@ -100,6 +100,10 @@ CASES: list[tuple[type[Block], int, dict[str, Any], bool]] = [
     (Volume, 0, {"name": "a", "mountPath": "/a", "claim": "c"}, True),
     (Volume, 0, {"name": "a", "mountPath": "/a", "claim": "c", "secret": "s"}, False),
     (CacheVolume, 0, {}, True),
+    (Model, 0, {"base": "a.pt"}, True),
+    (Model, 0, {"base": "a.pt", "classes": []}, True),
+    (Model, 0, {"base": "a.pt", "classes": ["person"]}, False),
+    (Model, 0, {"base": "a.pt", "classes": ["person"], "donors": [{"uri": "b.pt"}]}, True),
     (CacheVolume, 0, {"claim": "c", "sizeLimit": "1Gi"}, False),
 ]
 
@@ -134,8 +138,9 @@ def test_spec_rules__agree_on_random_specs(data: st.DataObject, spec_data: Searc
     if spec.get("increments") and spec.get("evaluation", {}).get("holdouts") and data.draw(st.booleans()):
         spec["evaluation"]["holdouts"][0]["uri"] = spec["increments"][0]["uri"]
     evaluation = {name: value for name, value in spec.get("evaluation", {}).items() if name == "holdouts"}
-    names = ("model", "store", "increments", "discover")
+    names = ("increments", "discover")
     plain: dict[str, Any] = {name: spec[name] for name in names if name in spec}
+    plain |= {"model": {"base": spec["model"]["base"]}}  # which has a rule of its own
     plain |= {"evaluation": evaluation, "store": {"uri": spec["store"]["uri"]}}
     for rule in Spec.rules:
         assert says_python(rule, Spec, plain) == says_cel(rule, Spec, plain)

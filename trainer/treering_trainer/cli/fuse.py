@@ -21,65 +21,77 @@ METHODS = ("wbf", "softNms", "nms")
 KINDS = {"member": "alone", "fused": "all, in Python", "graph": "all, as ONNX", "beside": "beside"}
 
 
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE...", help="Model files, or folders of published rounds; 2 to 8.", show_default=False),
+]
+Out = Annotated[Path, typer.Option(help="The folder to write; none is written over.", show_default=False)]
+Take = Annotated[
+    list[str] | None,
+    typer.Option(metavar="N:CLASS,...", help="Of the Nth model only these classes.", show_default=False),
+]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option(metavar="N:OLD=NEW", help="What the Nth model calls OLD is called NEW.", show_default=False),
+]
+Weight = Annotated[
+    list[str] | None,
+    typer.Option(metavar="N=W", help="Weight of the Nth model's word; 1 by default.", show_default=False),
+]
+Method = Annotated[
+    str, typer.Option(help="How boxes of a class become one: wbf (weighted mean), softNms, nms (the surest).")
+]
+Overlap = Annotated[float, typer.Option(help="IoU from which boxes of a class are of one object.", min=0.01, max=0.99)]
+Sigma = Annotated[float, typer.Option(help="Of softNms: how gently it fades.", min=0.01, max=10)]
+Rivals = Annotated[
+    str,
+    typer.Option(metavar="IOU|off", help="IoU from which boxes of classes of different models compete, or off."),
+]
+Calibration = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Labelled pictures in YOLO layout on which confidences are made comparable. They speak of the classes "
+        "that they name; may be given several times.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+DataFolders = Annotated[
+    list[Path] | None,
+    typer.Option(help="The same to measure mAP on; other pictures.", exists=True, file_okay=False),
+]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CLASS=T|best",
+        help="Least confidence of a class; best: found on --calibration.",
+        show_default=False,
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(help="Side of the network's input, pixels. Default: the trainings' largest.", min=64, max=2048),
+]
+Beside = Annotated[
+    Path | None, typer.Option(help="A further model to measure beside, such as the merged one.", show_default=False)
+]
+
+
 def fuse(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...", help="Model files, or folders of published rounds; 2 to 8.", show_default=False
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The folder to write; none is written over.", show_default=False)],
-    take: Annotated[
-        list[str] | None,
-        typer.Option(metavar="N:CLASS,...", help="Of the Nth model only these classes.", show_default=False),
-    ] = None,
-    rename: Annotated[
-        list[str] | None,
-        typer.Option(metavar="N:OLD=NEW", help="What the Nth model calls OLD is called NEW.", show_default=False),
-    ] = None,
-    weight: Annotated[
-        list[str] | None,
-        typer.Option(metavar="N=W", help="Weight of the Nth model's word; 1 by default.", show_default=False),
-    ] = None,
-    method: Annotated[
-        str, typer.Option(help="How boxes of a class become one: wbf (weighted mean), softNms, nms (the surest).")
-    ] = "wbf",
-    overlap: Annotated[
-        float, typer.Option(help="IoU from which boxes of a class are of one object.", min=0.01, max=0.99)
-    ] = 0.55,
-    sigma: Annotated[float, typer.Option(help="Of softNms: how gently it fades.", min=0.01, max=10)] = 0.5,
-    rivals: Annotated[
-        str,
-        typer.Option(metavar="IOU|off", help="IoU from which boxes of classes of different models compete, or off."),
-    ] = "0.55",
-    calibration: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Labelled pictures in YOLO layout on which confidences are made comparable. They speak of the classes "
-            "that they name; may be given several times.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(help="The same to measure mAP on; other pictures.", exists=True, file_okay=False),
-    ] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS=T|best",
-            help="Least confidence of a class; best: found on --calibration.",
-            show_default=False,
-        ),
-    ] = None,
-    image_size: Annotated[
-        int | None,
-        typer.Option(help="Side of the network's input, pixels. Default: the trainings' largest.", min=64, max=2048),
-    ] = None,
-    beside: Annotated[
-        Path | None, typer.Option(help="A further model to measure beside, such as the merged one.", show_default=False)
-    ] = None,
+    files: Files,
+    out: Out,
+    take: Take = None,
+    rename: Rename = None,
+    weight: Weight = None,
+    method: Method = "wbf",
+    overlap: Overlap = 0.55,
+    sigma: Sigma = 0.5,
+    rivals: Rivals = "0.55",
+    calibration: Calibration = None,
+    data: DataFolders = None,
+    threshold: Threshold = None,
+    image_size: ImageSize = None,
+    beside: Beside = None,
     as_json: AsJson = False,
 ) -> int:
     """Make one detector of several: all look at the picture, their boxes are fused.

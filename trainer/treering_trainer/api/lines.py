@@ -1,17 +1,8 @@
-"""The verbs of Treering for Python and notebooks; the command line calls the same functions.
-
-    from treering_trainer import api as treering
-
-    treering.run("cards.yaml")
-    treering.history("cards.yaml")
-
-A line is named by the path of its YAML file or given as an `IncrementalTrain`. Errors are `TreeringError`s. Importing
-this is quick; only `run`, `inspect` and what opens models load torch.
-"""
+"""The verbs of a line: run, look, fetch, roll back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +12,6 @@ from treering_api import (
     IncrementalTrain,
     Lineage,
     ModelRef,
-    Parity,
     Rollback,
     RoundPlan,
     RoundSummary,
@@ -33,16 +23,10 @@ from treering_api import (
 
 if TYPE_CHECKING:
     from treering_trainer.cases.case import CaseList
-    from treering_trainer.foreign.model_file import ModelFile, Part
-    from treering_trainer.foreign.recognition import Recognised
     from treering_trainer.inspection import Inspection
     from treering_trainer.line import Line
     from treering_trainer.progress import Observer
     from treering_trainer.run import LineRun
-    from treering_trainer.yolo.conversion import Conversion
-    from treering_trainer.yolo.exporting.alone import Exported
-    from treering_trainer.yolo.fusion.fuse import Fusion, Source, Wanted
-    from treering_trainer.yolo.fusion.predictor import FusedDetector
 
 LineSource = str | Path | IncrementalTrain
 
@@ -63,15 +47,6 @@ class LineStatus:
     waiting: tuple[str, ...]
     next_step: RoundPlan | Rollback | Waiting
     recent: tuple[RoundSummary, ...]
-
-
-@dataclass(frozen=True)
-class InspectedModel:
-    """A model file: its description, what it was recognised as, and its parts, largest first."""
-
-    file: ModelFile
-    kind: Recognised
-    parts: tuple[Part, ...]
 
 
 def load(source: LineSource) -> IncrementalTrain:
@@ -154,7 +129,7 @@ def status(source: LineSource, *, certificate_authority: Path | None = None) -> 
     from treering_trainer.line import plan_next
 
     resource = load(source)
-    line = _line(resource, certificate_authority)
+    line = open_source(resource, certificate_authority)
     lineage, _ = line.read()
     return LineStatus(
         line=line.name,
@@ -168,12 +143,12 @@ def status(source: LineSource, *, certificate_authority: Path | None = None) -> 
 
 def history(source: LineSource, *, certificate_authority: Path | None = None) -> tuple[RoundSummary, ...]:
     """Every finished round, in order."""
-    return _line(source, certificate_authority).read()[0].rounds
+    return open_source(source, certificate_authority).read()[0].rounds
 
 
 def models(source: LineSource, *, certificate_authority: Path | None = None) -> tuple[tuple[ModelRef, bool], ...]:
     """Every published model, in order, and whether it is the current one."""
-    lineage, _ = _line(source, certificate_authority).read()
+    lineage, _ = open_source(source, certificate_authority).read()
     published = [summary.model for summary in lineage.rounds if summary.model is not None]
     return tuple((model, model == lineage.current) for model in published)
 
@@ -199,7 +174,7 @@ def fetch_model(
     from treering_trainer.line import MANIFEST
     from treering_trainer.store import read_manifest
 
-    line = _line(source, certificate_authority)
+    line = open_source(source, certificate_authority)
     model = _find_model(line.read()[0], round_number)
     store = line.model_folder(model)
     for name, entry in read_manifest(store, MANIFEST, sha256=model.digest).files.items():
@@ -236,7 +211,7 @@ def fetch_cases(
 
     if folder.exists():
         raise BadSpecError("--out", f"{folder} is there already", "Give another name; nothing is written over.")
-    line = _line(source, certificate_authority)
+    line = open_source(source, certificate_authority)
     summary = _find_round(line.read()[0], round_number)
     store, prefix = line.round_folder(summary.round, summary.attempt), "cases/"
     digest = summary.model.digest if summary.model else None
@@ -249,119 +224,6 @@ def fetch_cases(
         target = folder / name.removeprefix(prefix)
         store.get_file(name, target, sha256=entry.sha256, size_bytes=entry.size_bytes)
     return CaseList.model_validate_json((folder / "cases.json").read_bytes())
-
-
-def inspect_model(path: Path) -> InspectedModel:
-    """What a model file of anywhere holds; it is read in a process of its own, and nothing in it is run.
-
-    Raises:
-        BadSpecError: it is no model file, or one that would run code, or damaged; says what it holds.
-    """
-    from treering_trainer.foreign.reading import read_model_file
-    from treering_trainer.foreign.recognition import breakdown, recognise
-
-    file = read_model_file(path, shown_as=str(path), field="FILE")
-    kind = recognise(file)
-    return InspectedModel(file, kind, breakdown(file, kind))
-
-
-def convert_model(
-    path: Path,
-    out: Path,
-    *,
-    images: Path | None = None,
-    data: Path | None = None,
-    image_size: int | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> Conversion:
-    """Write a deployable model of a model file, proven to answer as before; the original is only read.
-
-    Args:
-        out: a `.pt` file that is not there yet.
-        images: folder of pictures to compare outputs on, beside random ones.
-        data: folder in YOLO layout to measure mAP on.
-        image_size: pixels, a multiple of 32; None takes that of the training.
-        tell: hears what is being done.
-
-    Raises:
-        BadSpecError: the file can't be converted; nothing is written.
-    """
-    from treering_trainer.yolo.conversion import Wanted, convert
-
-    if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
-        raise BadSpecError("image size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
-    return convert(path, out, Wanted(image_size, images, data), tell or (lambda _: None))
-
-
-def export_model(
-    path: Path,
-    out: Path,
-    formats: Sequence[str],
-    *,
-    data: Path | None = None,
-    calibration: Path | None = None,
-    image_size: int | None = None,
-    parity: Parity | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> Exported:
-    """Make further formats of a model, each measured beside the model itself; the original is only read.
-
-    Args:
-        path: a model file, or the folder of a published round.
-        out: a folder that is not there yet.
-        formats: names of `spec.export.formats`.
-        data: folder in YOLO layout to measure on; without it only latency is measured, and boxes on random pictures.
-        calibration: folder of pictures for 8-bit formats, other ones than those measured on.
-        image_size: pixels, a multiple of 32; None takes that of the training.
-        parity: limits; None: the spec's defaults.
-        tell: hears what is being done.
-
-    Raises:
-        BadSpecError: the model can't be read, or a format can't be made on this machine; nothing is written.
-        BadDataError: the data can't be used.
-    """
-    from treering_trainer.yolo.exporting.alone import export_alone
-
-    return export_alone(
-        path, out, tuple(formats), data, calibration, image_size, parity or Parity(), tell or (lambda _: None)
-    )
-
-
-def fuse_models(
-    sources: Sequence[Source], out: Path, wanted: Wanted | None = None, *, tell: Callable[[str], None] | None = None
-) -> Fusion:
-    """Write one detector that asks several models and fuses what they find; nothing is trained.
-
-    The originals are only read.
-
-    Args:
-        sources: 2 to 8 models, as `treering_trainer.yolo.fusion.fuse.Source`.
-        out: a folder that is not there yet; `load_fused` and ultralytics (`out/model.onnx`) open it.
-        wanted: how to fuse and what to measure on, as `treering_trainer.yolo.fusion.fuse.Wanted`.
-        tell: hears what is being done.
-
-    Raises:
-        BadSpecError: a file is no detector, or names, weights or thresholds don't fit; nothing is written.
-        BadDataError: the data can't be used.
-    """
-    from treering_trainer.yolo.fusion.fuse import Wanted, fuse
-
-    return fuse(sources, out, wanted or Wanted(), tell or (lambda _: None))
-
-
-def load_fused(folder: Path | str, *, device: str = "cpu") -> FusedDetector:
-    """A fused detector; its `predict` gives ultralytics' `Results`.
-
-    Args:
-        folder: what `fuse_models` or `treering fuse` wrote.
-        device: as torch names it.
-
-    Raises:
-        BadSpecError: it is no such folder, or a damaged one.
-    """
-    from treering_trainer.yolo.fusion.predictor import FusedDetector
-
-    return FusedDetector.load(folder, device)
 
 
 def roll_back_to(source: LineSource, round_number: int, *, certificate_authority: Path | None = None) -> Lineage:
@@ -378,7 +240,7 @@ def roll_back_to(source: LineSource, round_number: int, *, certificate_authority
             f"the spec asks for round {pinned}, the next run would go back to it",
             f"Remove it or set it to {round_number}",
         )
-    line = _line(resource, certificate_authority)
+    line = open_source(resource, certificate_authority)
     lineage, etag = line.read()
     after = roll_back(lineage, round_number)
     if after != lineage:
@@ -386,7 +248,8 @@ def roll_back_to(source: LineSource, round_number: int, *, certificate_authority
     return after
 
 
-def _line(source: LineSource, certificate_authority: Path | None) -> Line:
+def open_source(source: LineSource, certificate_authority: Path | None) -> Line:
+    """The line in its store."""
     from treering_trainer.line import open_line
 
     return open_line(load(source), certificate_authority)
