@@ -94,6 +94,8 @@ def short_stage(clock: Clock, stage: str) -> Iterator[Event]:
         yield StrategyChosen("incremental", "retraining on all would cost 9.1 times as much")
         yield Measured("treering_round_drift_ratio", 0.93)
         yield Measured("treering_round_warnings", 2)
+        yield Measured("treering_round_cases", 3, {"kind": "missed"})
+        yield Measured("treering_round_refused_exports", 1)
     if stage == "evaluate":
         yield Measured("treering_round_map50_ratio", 0.887, {"when": "before"})
 

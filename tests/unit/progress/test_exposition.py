@@ -139,4 +139,6 @@ def test_measured__is_what_no_other_event_carries() -> None:
         "treering_round_gpu_seconds_total",
         "treering_round_drift_ratio",
         "treering_round_warnings",
+        "treering_round_cases",
+        "treering_round_refused_exports",
     }

@@ -151,7 +151,7 @@ def test_load_foreign__an_original_yolov5(tmp_path: Path) -> None:
     assert refused(tmp_path / "base.pt") == (
         f"spec.model.base: {NAME} was saved by the original YOLOv5, v7 or v9 code (it holds a models.yolo.Model). Of "
         "these only YOLOv9 detection models can be grown; give a checkpoint of the ultralytics package, such as "
-        "yolov5nu.pt in place of yolov5n.pt."
+        "yolov5nu.pt in place of yolov5n.pt. YOLOv5 can be merged in: list it in spec.model.donors."
     )
 
 

@@ -72,7 +72,7 @@ def _merge_reason(bench: Workbench) -> str:
     found = donors(bench)
     names = short_names([one.uri for one in found])
     taken = "; ".join(f"{names[one.uri]} ({counted(len(one.classes), 'class', 'classes')})" for one in found)
-    left = [name for name in bench.plan.spec.policies.resolve().active() if name in _ONE_OLD_MODEL]
+    left = [name for name in bench.plan.spec.policies.active() if name in _ONE_OLD_MODEL]  # what a person asked for
     without = f"; {', '.join(left)} can't act, for want of one old model with all classes" if left else ""
     return f"models are merged: {taken}{without}"[:1024]
 
