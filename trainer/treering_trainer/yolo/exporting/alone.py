@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from treering_api import EXPORT_FORMATS, BadDataError, BadSpecError, Parity, Verification
-from treering_trainer.dataset import IMAGE_SUFFIXES, Sample, read_dataset, remap
+from treering_api import EXPORT_FORMATS, BadDataError, BadSpecError, Parity
+from treering_trainer.dataset import IMAGE_SUFFIXES, Sample, remap
 from treering_trainer.records import ExportedFormat
 from treering_trainer.yolo.donor import open_donor
 from treering_trainer.yolo.exporting.export import ExportFailedError, export_formats
 from treering_trainer.yolo.exporting.formats import FORMATS, refuse_unmakeable
 from treering_trainer.yolo.exporting.job import Job, Picture, Pictures
+from treering_trainer.yolo.new_folder import labelled_data, new_folder, refuse_place
 from treering_trainer.yolo.weights import save_ultralytics
 
 MOST_CALIBRATION = 512
@@ -56,7 +55,8 @@ def export_alone(
         raise BadSpecError("FILE", f"{path} predicts by anchors", "Export models of ultralytics or original YOLOv9.")
     size = image_size or donor.image_size
     samples = _samples(data, donor.names) if data is not None else ()
-    with _beside(out) as folder, tempfile.TemporaryDirectory(prefix="treering-") as scratch:
+    with new_folder(out) as folder, tempfile.TemporaryDirectory(prefix="treering-") as scratch:
+        folder.mkdir()
         checkpoint = folder / "model.pt"
         save_ultralytics(donor.growable, checkpoint, image_size=size)
         job = Job(
@@ -93,20 +93,13 @@ def _refuse(formats: tuple[str, ...], out: Path, calibration: Path | None, image
     if needy and calibration is None:
         raise BadSpecError("--calibration", f"none given, and {needy[0]} needs pictures", "Give a folder of pictures.")
     refuse_unmakeable(formats, device, "--format")
-    if out.exists():
-        raise BadSpecError("--out", f"{out} is there already", "Give another name; nothing is written over.")
-    if not out.parent.is_dir():
-        raise BadSpecError("--out", f"the folder {out.parent} does not exist", "Make it, or give another one.")
+    refuse_place(out)
 
 
 def _samples(data: Path, names: tuple[str, ...]) -> tuple[Sample, ...]:
-    checked = read_dataset(data, data.name, "holdout", Verification())
-    for finding in checked.findings:
-        if finding.severity == "error":
-            raise BadDataError(finding.where, finding.found, finding.mend)
-    known = checked.dataset.names
+    dataset = labelled_data(data)
     return tuple(
-        replace(sample, boxes=remap(sample.boxes, known, names, drop_unknown=True)) for sample in checked.dataset.val
+        replace(sample, boxes=remap(sample.boxes, dataset.names, names, drop_unknown=True)) for sample in dataset.val
     )
 
 
@@ -115,16 +108,3 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
     if not found:
         raise BadDataError(str(folder), "there are no pictures in it", "Give a folder of JPEG or PNG files.")
     return tuple(path.absolute() for path in found[:MOST_CALIBRATION])
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that becomes it only when all went well."""
-    partial = out.with_name(f".{out.name}.partial").absolute()
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        yield partial
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

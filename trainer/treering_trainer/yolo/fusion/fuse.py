@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from treering_api import BadDataError, BadSpecError, Verification
-from treering_trainer.dataset import DataSet, read_dataset
+from treering_api import BadSpecError
+from treering_trainer.dataset import DataSet
 from treering_trainer.yolo.detector import YoloDetector, on_processor
 from treering_trainer.yolo.donor import Donor, open_donor
 from treering_trainer.yolo.fusion.artefact import GRAPH, build_network, save_fused
@@ -21,6 +19,7 @@ from treering_trainer.yolo.fusion.calibration import FAINTEST, Judged, best_thre
 from treering_trainer.yolo.fusion.description import MOST_MEMBERS, FusedDescription, Member, Method
 from treering_trainer.yolo.fusion.measuring import Row, Work, measure, prove_graph, remapped
 from treering_trainer.yolo.fusion.network import OWN_OVERLAP, FusedNetwork, Network
+from treering_trainer.yolo.new_folder import labelled_data, new_folder, refuse_place
 
 Tell = Callable[[str], None]
 
@@ -93,8 +92,10 @@ def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fu
     """
     if not 2 <= len(sources) <= MOST_MEMBERS:
         raise BadSpecError("FILE", f"{len(sources)} given", f"Give 2 to {MOST_MEMBERS} models to fuse.")
-    _refuse_place(out)
-    calibration, datasets = ([_dataset(folder) for folder in folders] for folders in (wanted.calibration, wanted.data))
+    refuse_place(out)
+    calibration, datasets = (
+        [labelled_data(folder) for folder in folders] for folders in (wanted.calibration, wanted.data)
+    )
     found = []
     for place, source in enumerate(sources, 1):
         tell(f"reading {source.path}, in a process without network")
@@ -108,7 +109,7 @@ def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fu
         description = _straightened(description, networks, calibration, remarks)
     thresholds = _thresholds(description, networks, calibration, wanted)
     description = description.model_copy(update={"thresholds": thresholds})
-    with _beside(out) as partial:
+    with new_folder(out) as partial:
         tell("writing weights and graph")
         network = save_fused(networks, description, partial)
         samples = [sample for dataset in (*datasets, *calibration) for sample in dataset.val]
@@ -155,14 +156,6 @@ def _classes(source: Source, names: tuple[str, ...], where: str) -> dict[str, st
         twice = next(name for name in classes.values() if [*classes.values()].count(name) > 1)
         raise BadSpecError(where, f"two of its classes would be called {twice!r}", "Rename one of them otherwise.")
     return classes
-
-
-def _dataset(folder: Path) -> DataSet:
-    checked = read_dataset(folder, folder.name, "holdout", Verification())
-    for finding in checked.findings:
-        if finding.severity == "error":
-            raise BadDataError(finding.where, finding.found, finding.mend)
-    return checked.dataset
 
 
 def _straightened(
@@ -249,22 +242,3 @@ def _works(
 def _size(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
-
-
-def _refuse_place(out: Path) -> None:
-    if out.exists():
-        raise BadSpecError("--out", f"{out} is there already", "Give another name; nothing is written over.")
-    if not out.parent.is_dir():
-        raise BadSpecError("--out", f"the folder {out.parent} does not exist", "Make it, or give another one.")
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that becomes it only when all went well."""
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        yield partial
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
