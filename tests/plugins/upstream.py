@@ -37,12 +37,16 @@ def lively_original(shape: Layout, names: Sequence[str], *, seed: int = 1) -> Or
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                assert module.running_mean is not None and module.running_var is not None
-                module.running_mean.normal_(0, 0.1, generator=generator)
-                module.running_var.uniform_(0.5, 1.5, generator=generator)
+                _stir(module, generator)
                 module.weight.uniform_(0.8, 1.2, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
     return model
+
+
+def _stir(module: nn.BatchNorm2d, generator: torch.Generator) -> None:
+    assert module.running_mean is not None and module.running_var is not None
+    module.running_mean.normal_(0, 0.1, generator=generator)
+    module.running_var.uniform_(0.5, 1.5, generator=generator)
 
 
 def save_upstream(model: OriginalModel, path: Path, *, half: bool = True, ema: bool = False) -> None:
@@ -98,9 +102,7 @@ def lively_yolov5(names: Sequence[str], *, levels: int = 3, seed: int = 1) -> An
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                assert module.running_mean is not None and module.running_var is not None
-                module.running_mean.normal_(0, 0.1, generator=generator)
-                module.running_var.uniform_(0.5, 1.5, generator=generator)
+                _stir(module, generator)
             if isinstance(module, AnchorHead):
                 module.anchors.uniform_(1, 4, generator=generator)
     return model.eval()

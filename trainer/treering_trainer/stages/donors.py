@@ -11,19 +11,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 from treering_api import BadSpecError
 from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.weights import fetch_weights, weights_path
 from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import Pulled, write_atomic
-from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.donor import Donor, keep_network, kept_network, open_donor
 from treering_trainer.yolo.foreign import fetch_official
 from treering_trainer.yolo.fusion.artefact import build_network
 from treering_trainer.yolo.fusion.description import FusedDescription, Member
-from treering_trainer.yolo.fusion.network import Network
+from treering_trainer.yolo.fusion.network import FusedNetwork, Network
 from treering_trainer.yolo.merging import share_origin
 from treering_trainer.yolo.yolov5 import AnchorModel
 
@@ -95,8 +93,8 @@ def _opened(bench: Workbench, taken: Sequence[Taken]) -> list[Network]:
     return [kept_network(_kept(bench, one)) for one in taken]
 
 
-def team_detector(bench: Workbench) -> YoloDetector:
-    """All donors as one detector: where two boxes lie on one another, the surer one of those that know better wins."""
+def team_network(bench: Workbench) -> FusedNetwork:
+    """All donors as one network: where two boxes lie on one another, the surer one of those that know better wins."""
     found = donors(bench)
     names = short_names([one.uri for one in found])
     members = tuple(
@@ -110,19 +108,13 @@ def team_detector(bench: Workbench) -> YoloDetector:
     )
     size = bench.plan.spec.model.image_size
     description = FusedDescription(image_size=size, classes=bench.known_classes, members=members)
-    return _placed(bench, build_network(networks(bench), description))
+    return build_network(networks(bench), description)
 
 
-def donor_detectors(bench: Workbench) -> Iterator[tuple[Taken, YoloDetector]]:
+def donor_networks(bench: Workbench) -> Iterator[tuple[Taken, Network]]:
     """One after the other, so that only one is in memory."""
     for one in donors(bench):
-        yield one, _placed(bench, kept_network(_kept(bench, one)))
-
-
-def _placed(bench: Workbench, network: object) -> YoloDetector:
-    workers = 0 if bench.device == "cpu" else min(bench.threads, 4)
-    model = cast("Network", network).to(bench.device).eval()
-    return YoloDetector(model, bench.plan.spec.model.image_size, bench.device, workers=workers)  # type: ignore[arg-type]
+        yield one, kept_network(_kept(bench, one))
 
 
 @dataclass(frozen=True)

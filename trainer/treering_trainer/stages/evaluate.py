@@ -11,8 +11,8 @@ from typing import Literal
 from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.progress import Measured
 from treering_trainer.records import AnalyseRecord, DonorScore, EvaluateRecord, SetScore
-from treering_trainer.stages.donors import donor_detectors
-from treering_trainer.stages.models import candidate_detector, published_detector
+from treering_trainer.stages.donors import donor_networks
+from treering_trainer.stages.models import candidate_detector, make_detector, published_detector
 from treering_trainer.stages.shelf import load_datasets
 from treering_trainer.stages.verify import remembered_datasets, verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -69,8 +69,8 @@ def _donors_before(
     """The donors' scores, of each class on each set the best; and each beside the merged model on its classes."""
     best: dict[tuple[str, str], SetScore] = {}
     compared = []
-    for place, (donor, detector) in enumerate(donor_detectors(bench)):
-        found, _ = score(bench, detector, sets, bench.folder / "evaluate" / f"donor-{place}")
+    for place, (donor, network) in enumerate(donor_networks(bench)):
+        found, _ = score(bench, make_detector(bench, network), sets, bench.folder / "evaluate" / f"donor-{place}")
         found = tuple(_only(item, set(donor.classes)) for item in found)
         for item in found:
             other = best.get((item.kind, item.name))

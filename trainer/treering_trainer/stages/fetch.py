@@ -69,9 +69,7 @@ class Fetched:
 def fetch(bench: Workbench) -> FetchRecord:
     """Pull the weights to start from, teachers, the bank, the round's increments and the hold-outs."""
     start_s = time.monotonic()
-    first = isinstance(bench.plan.base, str)
-    pulled = [_fetch_base(bench)] if first else [_fetch_published(bench), _fetch_bank(bench)]
-    pulled += fetch_donors(bench) if bench.merges else fetch_teachers(bench)
+    pulled = _fetch_models(bench)
     sources = [*increment_sources(bench, bench.plan.increments), *holdout_sources(bench)]
     fetched = {f"{source.kind}/{source.name}": fetch_source(bench, source) for source in sources}
     pulled += [source.pulled for source in fetched.values()]
@@ -155,15 +153,7 @@ def fetch_unlabelled(bench: Workbench) -> list[Pulled]:
 
 def fetch_for_training(bench: Workbench) -> None:
     """Pull what a node needs that only trains: no hold-outs, and nothing is judged by it."""
-    if isinstance(bench.plan.base, str):
-        _fetch_base(bench)
-    else:
-        _fetch_published(bench)
-        _fetch_bank(bench)
-    if bench.merges:
-        fetch_donors(bench)
-    else:
-        fetch_teachers(bench)
+    _fetch_models(bench)
     for source in increment_sources(bench, bench.plan.increments):
         fetch_source(bench, source)
 
@@ -223,6 +213,15 @@ def _weights_stamps(bench: Workbench) -> dict[str, str]:
         return donor_stamps(bench)
     first = isinstance(bench.plan.base, str) and "://" in bench.plan.spec.model.base
     return teacher_stamps(bench) | ({"base": sha256_of(base_path(bench))} if first else {})
+
+
+def _fetch_models(bench: Workbench) -> list[Pulled]:
+    """What the round starts and learns from; of a merge round the base is the first donor."""
+    if bench.merges:
+        return fetch_donors(bench)
+    first = isinstance(bench.plan.base, str)
+    own = [_fetch_base(bench)] if first else [_fetch_published(bench), _fetch_bank(bench)]
+    return [*own, *fetch_teachers(bench)]
 
 
 def _fetch_base(bench: Workbench) -> Pulled:

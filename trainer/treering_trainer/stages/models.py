@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
+
+from torch import nn
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.stop import StopRequest
@@ -57,10 +60,10 @@ def toolbox(bench: Workbench) -> YoloToolbox:
     return YoloToolbox(bench.plan.spec.model.image_size, bench.device, workers=workers, stop=stop)
 
 
-def make_detector(bench: Workbench, model: DetectionModel) -> YoloDetector:
-    """`model` on the round's device."""
+def make_detector(bench: Workbench, model: nn.Module) -> YoloDetector:
+    """`model` on the round's device: ultralytics' own, or one that answers as they do (YOLOv5's, a fused one)."""
     workers = 0 if bench.device == "cpu" else min(bench.threads, 4)
-    placed = model.to(bench.device).eval()
+    placed = cast("DetectionModel", model.to(bench.device).eval())
     return YoloDetector(placed, bench.plan.spec.model.image_size, bench.device, workers=workers)
 
 

@@ -17,11 +17,11 @@ from treering_trainer.policies.registry import active_policies
 from treering_trainer.records import AnalyseRecord, PrepareRecord
 from treering_trainer.stages.analyse import history_path
 from treering_trainer.stages.classes import class_union, labelled_classes
-from treering_trainer.stages.donors import team_detector
+from treering_trainer.stages.donors import team_network
 from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, line_memory
 from treering_trainer.stages.keeping import read_kept
 from treering_trainer.stages.merge import merged_model
-from treering_trainer.stages.models import published_detector, teacher_detectors, toolbox
+from treering_trainer.stages.models import make_detector, published_detector, teacher_detectors, toolbox
 from treering_trainer.stages.shelf import load_datasets, save_training
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -105,7 +105,7 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
     )
     if bench.merges:
         val, val_samples = _own_val(bench)
-        return replace(plain, teacher=team_detector(bench), val=val, val_samples=val_samples)
+        return replace(plain, teacher=make_detector(bench, team_network(bench)), val=val, val_samples=val_samples)
     if isinstance(bench.plan.base, str):
         return replace(plain, memory=Memory())
     memory, val = line_memory(bench, MEMORY), line_memory(bench, VAL)

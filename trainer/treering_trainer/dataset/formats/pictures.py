@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from treering_trainer.dataset.formats.recognition import is_picture
-from treering_trainer.dataset.formats.splits import split_word
 from treering_trainer.records import Finding
 
 
@@ -98,11 +97,6 @@ def pictures_below(root: Path, name: str) -> Pictures:
     for key in linked:
         listing._add("error", "SymbolicLink", f"{name}/{key}", "a symbolic link, which is not followed", mend)
     return listing
-
-
-def in_test(key: str) -> bool:
-    """Whether a picture lies in a folder of the test split."""
-    return any(split_word(part) == "test" for part in PurePosixPath(key).parts[:-1][:2])
 
 
 def _shown(text: str) -> str:

@@ -68,7 +68,3 @@ class FusedDescription(BaseModel):
         if not set(self.thresholds) <= taken:
             raise ValueError("thresholds must be of its classes")
         return self
-
-    def knowing(self, name: str) -> tuple[int, ...]:
-        """Places of the members that know a class, by its fused name."""
-        return tuple(place for place, member in enumerate(self.members) if name in member.classes.values())
