@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -81,16 +82,26 @@ def raw_output(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def latencies_ms(models: tuple[nn.Module, ...], image_size: int) -> tuple[float, ...]:
-    """Median milliseconds of one picture for each model; they take turns, so that the machine's load is shared."""
+    """Median milliseconds of one picture for each model, in turns."""
     image = next(random_images(image_size))
-    times: list[list[float]] = [[] for _ in models]
+    times = times_in_turns_ms([partial(model, image) for model in models], RUNS)
+    return tuple(statistics.median(seen) for seen in times)
+
+
+def times_in_turns_ms(runners: Sequence[Callable[[], object]], runs: int, *, warming: int = 1) -> list[list[float]]:
+    """By runner, the milliseconds of `runs` calls, made in turns so that the machine's load is shared.
+
+    Args:
+        warming: calls of each before these, which do not count.
+    """
+    times: list[list[float]] = [[] for _ in runners]
     with torch.inference_mode():
-        for _ in range(RUNS + 1):
-            for model, seen in zip(models, times, strict=True):
+        for _ in range(runs + warming):
+            for run, seen in zip(runners, times, strict=True):
                 start_s = time.perf_counter()
-                model(image)
+                run()
                 seen.append(1000 * (time.perf_counter() - start_s))
-    return tuple(statistics.median(seen[1:]) for seen in times)  # the first one warms up
+    return [seen[warming:] for seen in times]
 
 
 def given_images(folder: Path, detector: YoloDetector) -> Iterator[torch.Tensor]:

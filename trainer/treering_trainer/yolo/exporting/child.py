@@ -10,8 +10,8 @@ import os
 import shutil
 import statistics
 import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,7 @@ from ultralytics.models import YOLO
 
 from treering_trainer.dataset import Boxes, Sample
 from treering_trainer.yolo.detector import YoloDetector
-from treering_trainer.yolo.equality import random_images
+from treering_trainer.yolo.equality import random_images, times_in_turns_ms
 from treering_trainer.yolo.evaluation import SHOWN_CONFIDENCE, evaluate
 from treering_trainer.yolo.exporting.backend import Backend
 from treering_trainer.yolo.exporting.formats import FORMATS, Format
@@ -96,19 +96,15 @@ def _files(artefact: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in artefact.rglob("*") if path.is_file()))
 
 
-def _latencies_ms(model: Backend, reference: Backend, image_size: int) -> tuple[list[float], list[float]]:
-    """Of both in turns, so that the machine's load is shared; the first of each warms up."""
+def _latencies_ms(model: Backend, reference: Backend, image_size: int) -> list[list[float]]:
     picture = next(random_images(image_size)).to(model.device)
-    times: tuple[list[float], list[float]] = ([], [])
-    with torch.inference_mode():
-        for _ in range(RUNS + 3):
-            for network, seen in zip((model, reference), times, strict=True):
-                start_s = time.perf_counter()
-                network(picture)
-                if model.device.type == "cuda":
-                    torch.cuda.synchronize()
-                seen.append(1000 * (time.perf_counter() - start_s))
-    return times[0][3:], times[1][3:]
+
+    def run(network: Backend) -> None:
+        network(picture)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return times_in_turns_ms([partial(run, model), partial(run, reference)], RUNS, warming=3)
 
 
 def _measure(model: Backend, pictures: Pictures, job: Job) -> SetResult:

@@ -39,12 +39,7 @@ def fade(boxes: Tensor, scores: Tensor, classes: Tensor, sigma: float) -> Tensor
     """Soft-NMS (Bodla et al. 2017), Gaussian: every box's score after the stronger ones of its class had their say."""
     found = scores.clone()
     waiting = torch.ones_like(scores)
-    left_top = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    right_bottom = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    sides = (right_bottom - left_top).clamp(min=0.0)
-    common = sides[:, :, 0] * sides[:, :, 1]
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    overlap = common / (area[:, None] + area[None, :] - common).clamp(min=1e-9)
+    overlap = overlaps(boxes, boxes)
     same = (classes[:, None] == classes[None, :]).to(scores.dtype)
     fading = torch.exp(-overlap * overlap / sigma)
     for _ in range(boxes.shape[0]):

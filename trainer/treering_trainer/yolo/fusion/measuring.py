@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from ultralytics.data.augment import LetterBox
 from treering_api import BadSpecError
 from treering_trainer.dataset import DataSet, Sample, remap
 from treering_trainer.yolo.detector import YoloDetector
-from treering_trainer.yolo.equality import random_images
+from treering_trainer.yolo.equality import random_images, times_in_turns_ms
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.fusion.network import OWN_OVERLAP, FusedNetwork
 
@@ -76,7 +75,7 @@ def measure(
 ) -> tuple[Row, ...]:
     """One row for each; they take turns at being timed, so that the machine's load is shared."""
     tell("measuring latency")
-    times = _latencies_ms([_runner(work, image_size) for work in works])
+    times = times_in_turns_ms([_runner(work, image_size) for work in works], RUNS)
     rows = []
     for work, seen in zip(works, times, strict=True):
         score: tuple[float | None, float | None] = (None, None)
@@ -123,17 +122,6 @@ def remapped(dataset: DataSet, names: tuple[str, ...], classes: Mapping[str, str
     told = {fused: own for own, fused in classes.items()}
     spoken = tuple(told.get(name, "") for name in dataset.names)
     return [replace(sample, boxes=remap(sample.boxes, spoken, names, drop_unknown=True)) for sample in dataset.val]
-
-
-def _latencies_ms(runners: Sequence[Callable[[], object]]) -> list[list[float]]:
-    times: list[list[float]] = [[] for _ in runners]
-    with torch.inference_mode():
-        for _ in range(RUNS + 1):
-            for run, seen in zip(runners, times, strict=True):
-                start_s = time.perf_counter()
-                run()
-                seen.append(1000 * (time.perf_counter() - start_s))
-    return [seen[1:] for seen in times]  # the first one warms up
 
 
 def _runner(work: Work, image_size: int) -> Callable[[], object]:
