@@ -25,6 +25,7 @@ from treering_api.load import parse, read
 from treering_api.looking import Delivery, LookPlan, LookResult
 from treering_api.measured import WARNING_LENGTH, WARNINGS, MeasuredDelivery
 from treering_api.mirror import Mirror, MirrorIncrement, MirrorModel
+from treering_api.model import IMAGE_SIZES
 from treering_api.notices import notices
 from treering_api.plan import (
     RETRY_ANNOTATION,
@@ -98,6 +99,7 @@ __all__ = [
     "API_VERSION",
     "EXPORT_FORMATS",
     "GROUP",
+    "IMAGE_SIZES",
     "KIND",
     "MOST_OUTCOMES",
     "RETRY_ANNOTATION",

@@ -10,6 +10,8 @@ from treering_api.fields import Block, Bool, ClassName, Int, Key, Keyed, ObjectN
 from treering_api.rules import Count, Filled, Given, Not, Rule
 
 MOST_DONORS = 7
+IMAGE_SIZES = range(64, 2049, 32)
+"""Sides that a network's square input may have, pixels."""
 
 
 class Donor(Block):
@@ -43,9 +45,9 @@ class Model(Block):
     )
     image_size: Int = Field(
         default=640,
-        ge=64,
-        le=2048,
-        multiple_of=32,
+        ge=IMAGE_SIZES[0],
+        le=IMAGE_SIZES[-1],
+        multiple_of=IMAGE_SIZES.step,
         description="Side of the square that images are scaled into, in pixels; a multiple of 32.",
     )
     classes: Annotated[tuple[ClassName, ...], Field(max_length=1000)] = Field(

@@ -22,6 +22,7 @@ Measures = Mapping[str, float | None]
 
 MEASURES: dict[str, str] = {
     "publishedModels": "models that the line has published",
+    "donors": "models that the line was merged of, beside its base",
     "cost": "images of a full retraining over those of an incremental round",
     "deadlineShare": "time of a full retraining, by the pace of the last round, over spec.deadline",
     "newImages": "train images of the delivery",
@@ -35,6 +36,10 @@ MEASURES: dict[str, str] = {
     "imbalance": "boxes of the commonest class over those of the rarest",
     "gpuMemoryGib": "memory of the GPU in GiB",
 }
+
+DONORS_ALONE = "what the donors taught has no labelled pictures that it could be learned from anew"
+GIVEN = ("publishedModels", "donors")
+"""Measures that can't be otherwise in this round, whatever is delivered."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def _head_only() -> dict[str, Any]:
 TABLE: tuple[Row, ...] = (
     Row("strategy", "full", (at_most("publishedModels", 0),),
         "the line has no model yet: its first round trains from the base weights", {}),
+    Row("strategy", "incremental", (at_least("donors", 1),),
+        f"merged of several models: {DONORS_ALONE}", {}),
     Row("strategy", "incremental", (at_least("deadlineShare", 1),),
         "retraining on all would take {deadlineShare:.1f} times spec.deadline", {}),
     Row("strategy", "full", (at_most("cost", 1.25),),
@@ -186,11 +193,16 @@ def decide(measures: Measures, table: tuple[Row, ...] = TABLE) -> Decision:
     )
 
 
-def known_measures(lineage: Lineage) -> dict[str, float | None]:
-    """What a line's history alone tells, before any data is seen."""
+def known_measures(lineage: Lineage, donors: int) -> dict[str, float | None]:
+    """What a line's history and spec alone tell, before any data is seen.
+
+    Args:
+        donors: how many `spec.model.donors` names.
+    """
     published = sum(item.model is not None for item in lineage.rounds)
     return {
         "publishedModels": float(published or (lineage.current is not None)),
+        "donors": float(donors),
         "driftSum": lineage.drift_sum,
         "roundsSinceFull": float(len(lineage.since_full)),
     }
@@ -239,7 +251,7 @@ def _counterfactuals(rows: list[Row], measures: Measures, table: tuple[Row, ...]
 def _is_given(conditions: Sequence[Condition], measures: Measures) -> bool:
     """Whether they speak of what can't be otherwise now, or of what is not known: that is told as open."""
     names = [condition.measure for condition in conditions]
-    return "publishedModels" in names or any(measures.get(name) is None for name in names)
+    return any(name in GIVEN or measures.get(name) is None for name in names)
 
 
 def _first_without(chosen: Row, measures: Measures, table: tuple[Row, ...]) -> Row:

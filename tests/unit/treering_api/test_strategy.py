@@ -6,8 +6,8 @@ from treering_api import Policies
 from treering_api.strategy import MEASURES, TABLE, Measures, Row, at_least, at_most, decide
 
 GROWN: Measures = {
-    "publishedModels": 1, "cost": 5.0, "newImages": 200, "newShare": 0.8, "newClasses": 2, "classOverlap": 0.0,
-    "driftAuc": 0.7, "driftSum": 0.4, "roundsSinceFull": 1, "memoryImages": 20, "imbalance": 2.0,
+    "publishedModels": 1, "donors": 0, "cost": 5.0, "newImages": 200, "newShare": 0.8, "newClasses": 2,
+    "classOverlap": 0.0, "driftAuc": 0.7, "driftSum": 0.4, "roundsSinceFull": 1, "memoryImages": 20, "imbalance": 2.0,
 }  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def test_table__what_it_chooses_are_blocks_of_policies() -> None:
         ({"publishedModels": 0}, "full", None, "the line has no model yet"),
         ({}, "incremental", "whole", "would cost 5.0 times"),
         ({"cost": 1.2}, "full", None, "costs only 1.20 times"),
+        ({"cost": 1.2, "donors": 1}, "incremental", "whole", "merged of several models"),
         ({"cost": 1.2, "deadlineShare": 1.5}, "incremental", "whole", "1.5 times spec.deadline"),
         ({"cost": 1.8, "driftAuc": 0.95, "classOverlap": 1.0}, "full", None, "AUC 0.95"),
         ({"cost": 1.8, "driftAuc": 0.95}, "incremental", "whole", "would cost 1.8 times"),
@@ -39,7 +40,19 @@ def test_table__what_it_chooses_are_blocks_of_policies() -> None:
         ({"newClasses": 0, "driftAuc": 0.75, "newShare": 0.05}, "incremental", "whole", "would cost"),
         ({"gpuMemoryGib": 2.0}, "incremental", "head", "would cost"),
     ],
-    ids=["first", "new classes", "cheap", "no time", "drifted", "new and drifted", "few", "same", "changed", "small"],
+    ids=[
+        "first",
+        "new classes",
+        "cheap",
+        "merged",
+        "no time",
+        "drifted",
+        "new and drifted",
+        "few",
+        "same",
+        "changed",
+        "small",
+    ],
 )
 def test_decide__row_by_row(known: Measures, strategy: str, learns: str | None, reason: str) -> None:
     decision = decide({**GROWN, **known})
@@ -55,6 +68,12 @@ def test_decide__policies_follow_with_their_numbers() -> None:
     assert told.keys() == {"classBalance", "distill"}
     assert "24 times" in told["classBalance"]
     assert decision.policies == {"class_balance": {"sampling": "repeatFactor"}, "distill": {"weight": 1.0}}
+
+
+def test_decide__what_cannot_be_otherwise_is_no_way_out() -> None:
+    for measures in ({**GROWN, "cost": 1.2}, {**GROWN, "cost": 1.2, "donors": 2}):
+        told = " ".join(decide(measures).would_change)
+        assert "donors" not in told and "publishedModels" not in told
 
 
 def test_decide__a_full_round_gets_no_policies() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from tests.plugins.upstream import lively_yolov5, save_whole_yolov5, save_yolov5
 from treering_api import BadSpecError
+from treering_trainer.yolo.detector import on_processor
 from treering_trainer.yolo.donor import open_donor
 from treering_trainer.yolo.yolov5 import AnchorHead, load_yolov5
 from treering_trainer.yolo.yolov5 import save_yolov5 as save_description
@@ -28,7 +29,7 @@ def test_open_donor__answers_as_it_was_saved(levels: int, tmp_path: Path) -> Non
         kept = load_yolov5(tmp_path / "kept")(pictures)
     assert torch.equal(expected, found) and kept.shape == found.shape
     assert found.shape == (2, 7, sum(3 * (128 >> 3 + level) * (192 >> 3 + level) for level in range(levels)))
-    rows = donor.detector(image_size=128, device="cpu").suppressed(pictures, 0.2, 0.7)
+    rows = on_processor(donor.network, 128).suppressed(pictures, 0.2, 0.7)
     assert len(rows[0]) and set(rows[0][:, 5].tolist()) <= {0.0, 1.0, 2.0}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from treering_api import BadSpecError, Parity
+from treering_api import Parity
 
 if TYPE_CHECKING:
     from treering_trainer.foreign.model_file import ModelFile, Part
@@ -64,8 +64,6 @@ def convert_model(
     """
     from treering_trainer.yolo.conversion import Wanted, convert
 
-    if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
-        raise BadSpecError("image size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
     return convert(path, out, Wanted(image_size, images, data), tell or (lambda _: None))
 
 

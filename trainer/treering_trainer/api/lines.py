@@ -171,6 +171,7 @@ def fetch_model(
         BadSpecError: there is no such model.
         StoreError: a file is not what the manifest says.
     """
+    from treering_trainer.cases.case import FOLDER
     from treering_trainer.line import MANIFEST
     from treering_trainer.store import read_manifest
 
@@ -178,7 +179,7 @@ def fetch_model(
     model = _find_model(line.read()[0], round_number)
     store = line.model_folder(model)
     for name, entry in read_manifest(store, MANIFEST, sha256=model.digest).files.items():
-        if name.startswith("cases/"):
+        if name.startswith(f"{FOLDER}/"):
             continue  # pictures for people; `fetch_cases` brings them
         store.get_file(name, folder / name, sha256=entry.sha256, size_bytes=entry.size_bytes)
         if on_file is not None:
@@ -205,7 +206,7 @@ def fetch_cases(
         BadSpecError: `folder` is there, there is no such round, or it collected none.
         StoreError: a file is not what the manifest says.
     """
-    from treering_trainer.cases.case import CaseList
+    from treering_trainer.cases.case import FOLDER, CaseList
     from treering_trainer.line import MANIFEST
     from treering_trainer.store import read_manifest
 
@@ -213,7 +214,7 @@ def fetch_cases(
         raise BadSpecError("--out", f"{folder} is there already", "Give another name; nothing is written over.")
     line = open_source(source, certificate_authority)
     summary = _find_round(line.read()[0], round_number)
-    store, prefix = line.round_folder(summary.round, summary.attempt), "cases/"
+    store, prefix = line.round_folder(summary.round, summary.attempt), f"{FOLDER}/"
     digest = summary.model.digest if summary.model else None
     files = read_manifest(store, MANIFEST, sha256=digest).files
     wanted = {name: entry for name, entry in files.items() if name.startswith(prefix)}

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["missed", "falseAlarm", "confusion", "lowAgreement", "uncertain"]
+FOLDER = "cases"
+"""Below a round's: where its cases lie."""
 KINDS: tuple[Kind, ...] = ("missed", "falseAlarm", "confusion", "lowAgreement", "uncertain")
 Box = tuple[str, float, float, float, float, float | None]
 """Class, x1, y1, x2, y2 in pixels of the picture, confidence; None: people's."""

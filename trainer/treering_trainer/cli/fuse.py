@@ -101,9 +101,6 @@ def fuse(
     from treering_trainer import api
     from treering_trainer.yolo.fusion.fuse import Wanted
 
-    if image_size is not None and image_size % 32:
-        raise BadSpecError("--image-size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
-
     def tell(text: str) -> None:
         Console(stderr=True, highlight=False).print(text)
 

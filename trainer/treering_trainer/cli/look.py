@@ -149,8 +149,9 @@ def _strategy_words(step: RoundPlan, lineage: Lineage) -> str:
         return "incremental: each of the models teaches its classes on all pictures"
     if step.strategy != "auto":
         return step.strategy
-    decision = decide(known_measures(lineage))
-    if not lineage.current:
+    donors = step.spec.model.donors
+    decision = decide(known_measures(lineage, len(donors)))
+    if donors or not lineage.current:
         return f"auto: {decision.answer('strategy')}, {decision.reason('strategy')}"
     return f"auto, decided when the delivery was measured: {', '.join(decision.open)}"
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from treering_trainer.cases.case import CaseList
+from treering_trainer.cases.case import FOLDER, CaseList
 from treering_trainer.cases.selection import Seen, error_cases, uncertain_cases, within
 from treering_trainer.cases.writers import write_cases
 from treering_trainer.dataset import Sample, no_boxes
@@ -26,7 +26,6 @@ from treering_trainer.stages.workbench import Workbench
 from treering_trainer.store import write_atomic
 from treering_trainer.yolo.detector import YoloDetector
 
-FOLDER = "cases"
 FAINTEST = 0.05
 """Confidence of the faintest box that may tell why an object was missed, or that a picture is doubtful."""
 OVERLAP = 0.7

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from treering_api import Policies, RoundSummary, seconds
-from treering_api.strategy import Decision, decide, known_measures
+from treering_api.strategy import DONORS_ALONE, Decision, decide, known_measures
 from treering_trainer.dataset import DataSet, box_counts
 from treering_trainer.measures import Analysis
 from treering_trainer.policies.registry import actable
@@ -22,7 +22,6 @@ from treering_trainer.stages.workbench import Workbench
 _GIB = 2**30
 _ONE_OLD_MODEL = {"distill": "distill", "ewc": "ewc", "weightMerge": "weight_merge"}
 """Policies, and their fields, that need a single old model with the classes of all."""
-DONORS_ALONE = "what the donors taught has no labelled pictures that it could be learned from anew"
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ def choose(
         return StrategyChoice("incremental", reason, settings.resolve())
     decision = decide(measures(bench, increments, new_classes, analysis))
     strategy: Literal["incremental", "full"] = "full" if decision.answer("strategy") == "full" else "incremental"
-    if plan.spec.model.donors:
-        strategy = "incremental"
     if isinstance(plan.base, str):
         return StrategyChoice(strategy, decision.reason("strategy"), settings.resolve())
     chosen = actable(settings.resolve(), decision.policies)
@@ -63,8 +60,7 @@ def choose(
     new_images = sum(len(dataset.train) for dataset in increments)
     brings = f"{new_images} new images" + (f" with new classes {', '.join(new_classes)}" if new_classes else "")
     old = sum(bench.lineage.train_images.values())
-    why = DONORS_ALONE if plan.spec.model.donors else decision.reason("strategy")
-    reason = f"{brings} beside {old} old ones: {why}"[:1024]
+    reason = f"{brings} beside {old} old ones: {decision.reason('strategy')}"[:1024]
     return StrategyChoice(strategy, reason, settings.with_chosen(chosen).resolve(), decision)
 
 
@@ -93,7 +89,7 @@ def measures(
     boxes = _boxes(increments)
     known = sum(count for name, count in boxes.items() if name not in new_classes)
     return {
-        **known_measures(lineage),
+        **known_measures(lineage, len(bench.plan.spec.model.donors)),
         "cost": (old + new) / max(new + shown, 1),
         "deadlineShare": _deadline_share(bench, old + new),
         "newImages": float(new),

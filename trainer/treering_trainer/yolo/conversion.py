@@ -27,6 +27,7 @@ from treering_trainer.yolo.detector import YoloDetector, on_processor
 from treering_trainer.yolo.equality import Proof, given_images, latencies_ms, prove
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.foreign import as_detection_model, load_foreign, trained_image_size
+from treering_trainer.yolo.new_folder import refuse_image_size
 from treering_trainer.yolo.weights import save_ultralytics
 from treering_trainer.yolo.yolov9 import build_original
 
@@ -91,6 +92,7 @@ def convert(path: Path, out: Path, wanted: Wanted, tell: Tell) -> Conversion:
         BadSpecError: `out` can't be taken, `path` is no model that can be converted, or the outputs differ.
         BadDataError: the pictures or the data can't be used.
     """
+    refuse_image_size(wanted.image_size)
     _refuse_place(path, out)
     tell("reading, in a process without network")
     with opened(path, shown_as=str(path), field=FIELD) as (file, place):

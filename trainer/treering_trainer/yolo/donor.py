@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from safetensors.torch import load_file
 
@@ -16,7 +15,6 @@ from treering_api import BadSpecError
 from treering_trainer.foreign.reading import opened
 from treering_trainer.foreign.recognition import recognise
 from treering_trainer.store import sha256_of
-from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.foreign import as_detection_model, trained_image_size
 from treering_trainer.yolo.parts import class_names
 from treering_trainer.yolo.types import DetectionModel
@@ -49,11 +47,6 @@ class Donor:
     def growable(self) -> DetectionModel | None:
         """The network, if its rows can be copied and it can go on learning: not with anchors."""
         return None if isinstance(self.network, AnchorModel) else self.network
-
-    def detector(self, *, image_size: int, device: str, workers: int = 0) -> YoloDetector:
-        """Ready to detect."""
-        placed = self.network.to(device).eval()
-        return YoloDetector(cast("DetectionModel", placed), image_size, device, workers=workers)
 
 
 def open_donor(path: Path, *, shown_as: str, field: str) -> Donor:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ultralytics import __version__ as ultralytics_version
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-from treering_api import BadSpecError
+from treering_api import IMAGE_SIZES, BadSpecError
 from treering_trainer.foreign.model_file import ModelFile
 from treering_trainer.foreign.reading import FIELD, opened
 from treering_trainer.foreign.recognition import recognise
@@ -80,8 +80,7 @@ def trained_image_size(file: ModelFile) -> int:
     """Side of the input that a model was trained with, pixels; 640 where it does not say."""
     arguments: Any = file.attributes.get("args")
     size = arguments.get("imgsz") if isinstance(arguments, dict) else None
-    fits = isinstance(size, int) and not isinstance(size, bool) and 64 <= size <= 2048 and size % 32 == 0
-    return size if fits and isinstance(size, int) else IMAGE_SIZE
+    return size if isinstance(size, int) and size in IMAGE_SIZES else IMAGE_SIZE
 
 
 def load_official(name: str, folder: Path) -> DetectionModel:

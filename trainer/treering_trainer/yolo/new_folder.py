@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from treering_api import BadDataError, BadSpecError, Verification
+from treering_api import IMAGE_SIZES, BadDataError, BadSpecError, Verification
 from treering_trainer.dataset import DataSet, read_dataset
 
 
@@ -46,3 +46,15 @@ def labelled_data(folder: Path) -> DataSet:
         if finding.severity == "error":
             raise BadDataError(finding.where, finding.found, finding.mend)
     return checked.dataset
+
+
+def refuse_image_size(size: int | None) -> None:
+    """Refuse what no network's input can be; None, the size of the training, can.
+
+    Raises:
+        BadSpecError: names `--image-size`; it is no multiple of 32 in 64 to 2048.
+    """
+    if size is not None and size not in IMAGE_SIZES:
+        least, most = IMAGE_SIZES[0], IMAGE_SIZES[-1]
+        mend = f"Give a multiple of {IMAGE_SIZES.step}, {least} to {most}."
+        raise BadSpecError("--image-size", f"{size} pixels", mend)

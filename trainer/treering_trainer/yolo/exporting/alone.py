@@ -16,7 +16,7 @@ from treering_trainer.yolo.donor import open_donor
 from treering_trainer.yolo.exporting.export import ExportFailedError, export_formats
 from treering_trainer.yolo.exporting.formats import FORMATS, refuse_unmakeable
 from treering_trainer.yolo.exporting.job import Job, Picture, Pictures
-from treering_trainer.yolo.new_folder import labelled_data, new_folder, refuse_place
+from treering_trainer.yolo.new_folder import labelled_data, new_folder, refuse_image_size, refuse_place
 from treering_trainer.yolo.weights import save_ultralytics
 
 MOST_CALIBRATION = 512
@@ -87,8 +87,7 @@ def _refuse(formats: tuple[str, ...], out: Path, calibration: Path | None, image
         raise BadSpecError("--format", "none given", f"Give one or more of {', '.join(EXPORT_FORMATS)}.")
     if len(set(formats)) < len(formats):
         raise BadSpecError("--format", "one format stands there twice", "Give each once.")
-    if image_size is not None and (image_size % 32 or not 64 <= image_size <= 2048):
-        raise BadSpecError("--image-size", f"{image_size} pixels", "Give a multiple of 32, 64 to 2048.")
+    refuse_image_size(image_size)
     needy = [name for name in formats if FORMATS[name].calibrated]
     if needy and calibration is None:
         raise BadSpecError("--calibration", f"none given, and {needy[0]} needs pictures", "Give a folder of pictures.")

@@ -19,7 +19,7 @@ from treering_trainer.yolo.fusion.calibration import FAINTEST, Judged, best_thre
 from treering_trainer.yolo.fusion.description import MOST_MEMBERS, FusedDescription, Member, Method
 from treering_trainer.yolo.fusion.measuring import Row, Work, measure, prove_graph, remapped
 from treering_trainer.yolo.fusion.network import OWN_OVERLAP, FusedNetwork, Network
-from treering_trainer.yolo.new_folder import labelled_data, new_folder, refuse_place
+from treering_trainer.yolo.new_folder import labelled_data, new_folder, refuse_image_size, refuse_place
 
 Tell = Callable[[str], None]
 
@@ -46,7 +46,7 @@ class Wanted:
     """How to fuse, and what to measure on.
 
     Args:
-        image_size: pixels; None takes the largest of the members' trainings.
+        image_size: pixels, a multiple of 32, 64 to 2048; None takes the largest of the members' trainings.
         calibration: folders in YOLO layout on whose train and val pictures confidences are straightened; each speaks of
             the classes in its names.
         data: folders in YOLO layout on whose pictures mAP is measured; none of them should be for calibration, too.
@@ -92,6 +92,7 @@ def fuse(sources: Sequence[Source], out: Path, wanted: Wanted, tell: Tell) -> Fu
     """
     if not 2 <= len(sources) <= MOST_MEMBERS:
         raise BadSpecError("FILE", f"{len(sources)} given", f"Give 2 to {MOST_MEMBERS} models to fuse.")
+    refuse_image_size(wanted.image_size)
     refuse_place(out)
     calibration, datasets = (
         [labelled_data(folder) for folder in folders] for folders in (wanted.calibration, wanted.data)
