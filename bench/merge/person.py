@@ -1,10 +1,11 @@
 """COCO's person and a detector of other things in one model: merged by fine-tuning, and fused without training.
 
-    python -m bench.merge.person --data DIR --weights COCO.pt --donor MODEL.pt --out FILE.json
+    python -m bench.merge.person --data DIR --weights COCO.pt --donor MODEL.pt [--people DIR] --out FILE.json
 
 The delivery is the train split of `--data`, labelled for its classes; persons are known from COCO's model alone.
-Judged on the val split, and on the two pictures that ultralytics ships: of the persons that COCO's model finds there
-with confidence .5, how many does the one model find at .25, with an IoU of .7 or more?
+`--people` adds pictures that show some, without any label. Judged on the val split, and on the two pictures that
+ultralytics ships: of the persons that COCO's model finds there with confidence .5, how many does the one model find at
+.25, with an IoU of .7 or more?
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, required=True, help="a model that knows persons, an ultralytics .pt")
     parser.add_argument("--donor", type=Path, required=True, help="a model of the classes of --data, .pt")
     parser.add_argument("--out", type=Path, required=True, help="where the numbers go, .json")
+    parser.add_argument("--people", type=Path, help="folder with images/: pictures with persons, unlabelled")
     parser.add_argument("--image-size", type=int, default=320, help="pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument("--spec", type=Path, help="YAML laid over the line's spec, such as {model: {trunk: base}}")
@@ -92,9 +94,11 @@ def line(options: argparse.Namespace, train: Path, val: Path, names: tuple[str, 
         "store": {"uri": (options.work.resolve() / "merged" / "store").as_uri()},
         "increments": [{"name": "train", "uri": train.as_uri()}],
         "evaluation": {"holdouts": [{"name": "val", "uri": val.as_uri()}], "gate": {"maxForgetting": 1.0}},
-        "verification": {"maxQuarantined": 1.0},
+        "verification": {"maxQuarantined": 1.0, "missingLabels": "unlabelled"},
         "training": {"seed": options.seed},
     }
+    if options.people is not None:
+        spec["increments"].append({"name": "people", "uri": options.people.resolve().as_uri()})
     if options.spec is not None:
         for block, fields in yaml.safe_load(options.spec.read_text()).items():
             spec[block] = {**spec.get(block, {}), **fields}

@@ -7,6 +7,7 @@ catalogue stands in `treering_api.metrics`.
 
 from __future__ import annotations
 
+from treering_api.cases import CaseCounts
 from treering_api.conditions import ConditionType, Reason
 from treering_api.errors import (
     BadDataError,
@@ -111,6 +112,7 @@ __all__ = [
     "BadSpecError",
     "BatchNorm",
     "CacheVolume",
+    "CaseCounts",
     "Cases",
     "CertificateAuthority",
     "ClassBalance",

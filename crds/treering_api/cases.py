@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from treering_api.fields import Block, Bool, Float, Int, Keyed, Name, Uri
 
@@ -39,3 +39,17 @@ class Cases(Block):
     looked_at: Annotated[Int, Field(ge=1, le=100_000)] = Field(
         default=1000, description="Unlabelled pictures that are looked at in each folder, chosen by their names' hash."
     )
+
+
+class CaseCounts(Block):
+    """How many pictures a round collected, by what is wrong with them; of a newer trainer, those kinds known here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    missed: Annotated[Int, Field(ge=0)] = Field(default=0, description="Labelled objects that were not found.")
+    false_alarm: Annotated[Int, Field(ge=0)] = Field(default=0, description="Found where nothing is labelled.")
+    confusion: Annotated[Int, Field(ge=0)] = Field(default=0, description="Found as another class.")
+    low_agreement: Annotated[Int, Field(ge=0)] = Field(
+        default=0, description="Read otherwise than by the model before."
+    )
+    uncertain: Annotated[Int, Field(ge=0)] = Field(default=0, description="Unlabelled, and worth a label.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from treering_api.cases import CaseCounts
 from treering_api.deliveries import Increment
 from treering_api.errors import BadSpecError
 from treering_api.exports import MOST_OUTCOMES, ExportOutcome
@@ -65,6 +66,9 @@ class RoundSummary(Block):
     )
     exports: Annotated[tuple[ExportOutcome, ...], Field(max_length=MOST_OUTCOMES)] = Field(
         default=(), description="How each further format went; one that did not pass was not published."
+    )
+    cases: CaseCounts | None = Field(
+        default=None, description="Pictures that it collected to be looked at or labelled. Absent: none were wanted."
     )
     started: str = Field(description="Start, RFC 3339.")
     finished: str = Field(description="End, RFC 3339.")

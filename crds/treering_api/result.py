@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
+from treering_api.cases import CaseCounts
 from treering_api.exit_codes import ExitCode
 from treering_api.exports import ExportOutcome
 from treering_api.fields import Block
@@ -46,6 +47,9 @@ class RoundResult(Block):
     measured: MeasuredDelivery | None = Field(default=None, description="The delivery against what was learned before.")
     exports: tuple[ExportOutcome, ...] = Field(
         default=(), description="How each further format went; one that did not pass was not published."
+    )
+    cases: CaseCounts | None = Field(
+        default=None, description="Pictures that it collected to be looked at or labelled. Absent: none were wanted."
     )
     gpu_seconds: float = Field(default=0.0, ge=0, description="GPU time, in seconds.")
     uri: str = Field(default="", description="Folder of the round in the store.")

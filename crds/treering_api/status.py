@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from treering_api.cases import CaseCounts
 from treering_api.conditions import REASON_PATTERN
 from treering_api.exports import MOST_OUTCOMES, ExportOutcome
 from treering_api.fields import (
@@ -99,6 +100,9 @@ class RoundStatus(StatusBlock):
     )
     exports: Annotated[tuple[ExportOutcome, ...], Field(max_length=MOST_OUTCOMES)] = Field(
         default=(), description="How each further format went; one that did not pass was not published."
+    )
+    cases: CaseCounts | None = Field(
+        default=None, description="Pictures that it collected to be looked at or labelled. Absent: none were wanted."
     )
     gpu_seconds: Annotated[Float, Field(ge=0)] = Field(default=0.0, description="GPU time, in seconds.")
     start_time: Timestamp | None = Field(default=None, description="Start, RFC 3339.")

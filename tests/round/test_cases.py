@@ -48,6 +48,8 @@ def test_cases__folder_is_ready_to_label(fetched: Path, collecting: TestLine) ->
     cases = CaseList.model_validate_json((fetched / "cases.json").read_bytes())
     counts = cases.counts()
     assert counts["missed"] == 3 and counts["uncertain"] == 3 and cases.with_pictures
+    told = collecting.lineage.rounds[-1].cases
+    assert told is not None and told.model_dump(by_alias=True) == counts
     assert {case.purpose for case in cases.cases if case.kind == "uncertain"} == {"label"}
     for name, source in (("increment", "belt"), ("review", "golden")):
         dataset = read_dataset(fetched / name, name, "increment", Verification()).dataset

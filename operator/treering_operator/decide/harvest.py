@@ -253,6 +253,7 @@ def _entry(ending: Ending, result: RoundResult | None, gpu_seconds: float) -> Ro
         "gain": _score(told.gain),
         "measured": told.measured,
         "exports": told.exports[:MOST_OUTCOMES],
+        "cases": told.cases,
         "gpu_seconds": round(gpu_seconds, 3),
         "start_time": _time(told.started) or moment(job.started or job.created),
         "completion_time": _time(told.finished) or moment(ending.finished),

@@ -140,6 +140,7 @@ def summarise(plan: RoundPlan, summary: RoundSummary) -> RoundResult:
         gain=summary.gain,
         measured=summary.measured,
         exports=summary.exports,
+        cases=summary.cases,
         gpu_seconds=summary.gpu_seconds,
         uri=summary.uri,
         digest=model.digest if model else "",

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from treering_api import (
     WARNING_LENGTH,
     WARNINGS,
+    CaseCounts,
     Lineage,
     MeasuredDelivery,
     ModelRef,
@@ -37,6 +38,7 @@ from treering_trainer.records import (
     VerifyRecord,
 )
 from treering_trainer.report import render_line
+from treering_trainer.stages.cases import counted_cases
 from treering_trainer.stages.export import RECORD, describe_round, export_folder
 from treering_trainer.stages.export_formats import kept_formats, outcomes
 from treering_trainer.stages.fetch import MEMORY, VAL, read_memory
@@ -98,6 +100,7 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
         classes=bench.record(PrepareRecord).classes,
         map50=scores.map50,
     )
+    counted = counted_cases(bench)
     return RoundSummary(
         round=bench.plan.round,
         attempt=bench.attempt,
@@ -113,6 +116,7 @@ def summarise(bench: Workbench, digest: str) -> RoundSummary:
         gain=scores.gain,
         measured=measured(analysis),
         exports=outcomes(bench),
+        cases=CaseCounts.model_validate(counted) if counted else None,
         images=analysis.new_images,
         gpu_seconds=bench.record(TrainRecord).gpu_seconds,
         started=bench.started,

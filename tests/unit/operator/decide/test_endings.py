@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.operator.decide.world import LINE, World, line_resource
-from treering_api import ExitCode, ExportOutcome, Mirror, ResumableError, RoundResult
+from treering_api import CaseCounts, ExitCode, ExportOutcome, Mirror, ResumableError, RoundResult
 from treering_operator.actions import DeleteJob, EnsureJob
 from treering_trainer.engine.stop import StopRequest
 
@@ -316,6 +316,18 @@ def test_settled__fields_of_a_newer_trainer_are_let_through() -> None:
     world.end_pod(world.start(job.name), 0, message[:-1] + ',"carbon": 7}')
     world.end_job(job.name, "Complete")
     assert world.step().status.learned == ("w47",)
+
+
+def test_published__what_was_collected_for_people_stands_in_the_status() -> None:
+    world = World()
+    world.step()
+    (job,) = world.going()
+    pod = world.start(job.name)
+    code, message = world.work(world.plans[job.name], "publish")
+    counts = CaseCounts(missed=3, false_alarm=1, uncertain=12)
+    world.end_pod(pod, code, RoundResult.from_message(message).model_copy(update={"cases": counts}).to_message())
+    world.end_job(job.name, "Complete", "")
+    assert world.step().status.rounds[-1].cases == counts
 
 
 def test_published__a_format_that_was_left_out_is_told_and_stands_in_the_status() -> None:
