@@ -4,7 +4,8 @@
 
 Pictures of noise and rectangles are drawn with a seed. The analysis is the one of a second round: portraits, the
 published model's look, drift, Fréchet distances, map. The epoch is the real training of one epoch of an incremental
-round, without validation and without anything before the first batch.
+round, without validation and without anything before the first batch; it is timed on the first `--timed` of the images
+and counted for all of them.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Analysis of a delivery against one epoch of training on it.")
     parser.add_argument("--images", type=int, default=5000, help="of the delivery")
+    parser.add_argument("--timed", type=int, default=500, help="images that the epoch is timed on")
     parser.add_argument("--size", type=int, default=640, help="pixels a side, of images and of the network's input")
     parser.add_argument("--weights", type=Path, required=True, help="an ultralytics .pt")
     parser.add_argument("--device", default="cpu", help="as torch names it")
@@ -71,10 +73,12 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     model = grow_head(load_foreign(options.weights, shown_as=options.weights.name), NAMES, seed=options.seed)
     before = known(options, model, old)
     analysis_s = analyse(options, model, samples, before)
-    epoch_s = train_epoch(options, model, samples, folder / "train")
+    timed = samples[: options.timed]
+    epoch_s = train_epoch(options, model, timed, folder / "train") * len(samples) / len(timed)
     return {
         "command": " ".join(["python -m bench.analysis", *sys.argv[1:]]),
         "images": options.images,
+        "timedOn": len(timed),
         "size": options.size,
         "device": options.device,
         "torchThreads": torch.get_num_threads(),

@@ -78,7 +78,7 @@ def parse(arguments: list[str] | None = None) -> Options | Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    methods = "\n".join(f"  {method.name:<19}{method.what}" for method in METHODS.values())
+    methods = "\n".join(f"  {method.name:<22}{method.what}" for method in METHODS.values())
     long = "\n".join(f"  {short:<9}is also {name}" for name, short in scenarios.LONG_NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench.retention",

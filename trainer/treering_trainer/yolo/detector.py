@@ -14,7 +14,6 @@ from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import nms, ops
 
 from treering_trainer.dataset import Sample
-from treering_trainer.policies.freeze import backbone_length, layers_of
 from treering_trainer.policies.interface import Boxes, Glance
 from treering_trainer.yolo.glance import Watch, input_corners
 from treering_trainer.yolo.parts import class_names, grid_size
@@ -78,21 +77,13 @@ class YoloDetector:
 
     def embed(self, samples: Sequence[Sample]) -> Boxes:
         """(samples, features): the mean over the image of what the backbone's last layer gives."""
-        layer = layers_of(self.model)[backbone_length(self.model) - 1]
-        seen: list[torch.Tensor] = []
-
-        def keep(_layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-            seen.append(output.mean(dim=(2, 3)))
-
-        handle = layer.register_forward_hook(keep)
         files: list[str] = []
-        try:
-            with torch.inference_mode():
-                for batch, images in self._batches(samples):
-                    self.model(images)
-                    files.extend(batch["im_file"])
-        finally:
-            handle.remove()
+        seen: list[torch.Tensor] = []
+        with torch.inference_mode(), Watch(self.model).watching() as watch:
+            for batch, images in self._batches(samples, square=True):
+                self.model(images)
+                files.extend(batch["im_file"])
+                seen.append(watch.images(batch, images.shape[-1]))
         if not seen:
             return np.zeros((0, 0))
         rows = dict(zip(files, torch.cat(seen).double().cpu().numpy(), strict=True))
@@ -110,9 +101,9 @@ class YoloDetector:
         found: dict[str, Boxes] = {}
         known = {str(sample.image): sample for sample in samples}
         with torch.inference_mode(), Watch(self.model).watching() as watch:
-            for batch, images in self._batches(samples):
+            for batch, images in self._batches(samples, square=True):
                 views = self._view(images, confidence, overlap)
-                described = watch.images().double().cpu().numpy()
+                described = watch.images(batch, images.shape[-1]).double().cpu().numpy()
                 for position, file in enumerate(batch["im_file"]):
                     corners = input_corners(known[file], batch, position)
                     images_seen[file] = described[position]
@@ -156,8 +147,13 @@ class YoloDetector:
         )
         return output
 
-    def loader(self, samples: Sequence[Sample]) -> DataLoader[dict[str, Any]]:
-        """At least one sample, as batches that the model can read."""
+    def loader(self, samples: Sequence[Sample], *, square: bool = False) -> DataLoader[dict[str, Any]]:
+        """At least one sample, as batches that the model can read.
+
+        Args:
+            square: all in squares of the image size. Otherwise a batch shares one shape, and an image's grey margin
+                depends on its neighbours.
+        """
         return reading_loader(
             samples,
             self.names,
@@ -165,14 +161,16 @@ class YoloDetector:
             batch=self.batch,
             stride=grid_size(self.model),
             workers=self.workers,
-            rect=not self.square,
+            rect=not (square or self.square),
         )
 
-    def _batches(self, samples: Sequence[Sample]) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
+    def _batches(
+        self, samples: Sequence[Sample], *, square: bool = False
+    ) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
         if not samples:
             return
         self.model.eval()
-        for batch in self.loader(samples):
+        for batch in self.loader(samples, square=square):
             yield batch, batch["img"].to(self.device).float() / 255
 
 

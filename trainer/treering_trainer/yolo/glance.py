@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,9 +39,16 @@ class Watch:
             for handle in handles:
                 handle.remove()
 
-    def images(self) -> torch.Tensor:
-        """(images, features): the mean over each image."""
-        return self._seen[0].mean(dim=(2, 3))
+    def images(self, batch: dict[str, Any], width: int) -> torch.Tensor:
+        """(images, features): the mean over each image, without the grey around it.
+
+        Args:
+            width: of the network's input, pixels.
+        """
+        scale = self._seen[0].shape[3] / width
+        regions = [picture_region(batch, position, scale) for position in range(len(self._seen[0]))]
+        pairs = zip(self._seen[0], regions, strict=True)
+        return torch.stack([features[:, rows, columns].mean(dim=(1, 2)) for features, (rows, columns) in pairs])
 
     def boxes(self, position: int, corners: torch.Tensor, width: int) -> torch.Tensor:
         """(boxes, features) of one image.
@@ -61,6 +69,22 @@ class Watch:
             self._seen[place] = output
 
         return keep
+
+
+def picture_region(batch: dict[str, Any], position: int, scale: float) -> tuple[slice, slice]:
+    """Rows and columns of a map of features that an image covers, those that it covers in part included.
+
+    Args:
+        scale: cells of the map per pixel of the network's input.
+    """
+    height, width = batch["ori_shape"][position]
+    (gain, _), (left, top) = batch["ratio_pad"][position]
+    starts, lengths = (top, left), (height * gain, width * gain)
+    rows, columns = (
+        slice(math.floor(start * scale), math.ceil((start + length) * scale))
+        for start, length in zip(starts, lengths, strict=True)
+    )
+    return rows, columns
 
 
 def input_corners(sample: Sample, batch: dict[str, Any], position: int) -> torch.Tensor:
