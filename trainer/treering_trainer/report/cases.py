@@ -5,10 +5,11 @@ Called by the export stage; keeps the promises of `pages`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from treering_api import RoundSummary
 from treering_trainer.cases.case import KINDS, Box, Case, CaseList, Kind
 from treering_trainer.records import ImageScore
 from treering_trainer.report import drawing, history
@@ -52,11 +53,12 @@ class CasePicture:
     height: int
 
 
-def render_cases(cases: CaseList, paths: Mapping[str, Path]) -> str:
+def render_cases(cases: CaseList, paths: Mapping[str, Path], rounds: Sequence[RoundSummary]) -> str:
     """The page.
 
     Args:
         paths: of pictures on this machine, by SHA-256; a case without one is told without its picture.
+        rounds: those before it, for the tree's section at the head.
     """
     counts = cases.counts()
     return render(
@@ -68,7 +70,7 @@ def render_cases(cases: CaseList, paths: Mapping[str, Path]) -> str:
         pictures=[_picture(case, cases, paths.get(case.sha256)) for case in cases.cases],
         truth_colour=drawing.TRUTH_COLOUR,
         prediction_colour=drawing.PREDICTION_COLOUR,
-        rings=history.rings([]),
+        rings=history.rings(rounds),
     )
 
 

@@ -57,7 +57,7 @@ def collect_cases(bench: Workbench, folder: Path) -> dict[str, int]:
         cases=tuple(one.case for one in chosen),
     )
     write_cases(cases, chosen, folder / FOLDER)
-    page = render_cases(cases, {one.case.sha256: one.path for one in chosen})
+    page = render_cases(cases, {one.case.sha256: one.path for one in chosen}, bench.lineage.rounds)
     write_atomic(folder / FOLDER / "cases.html", page.encode())
     counts = cases.counts()
     write_atomic(_counts_path(bench), json.dumps(counts).encode())
