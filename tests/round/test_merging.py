@@ -143,9 +143,13 @@ def test_merge__donors_of_another_kind_teach(kind: str, merging: TestLine) -> No
                 parameter.data.add_(2.0)
         save_whole_yolov5(model, path)
     merging.spec["model"]["donors"] = [{"uri": path.as_uri(), "classes": ["leaf"]}]
+    merging.spec["policies"]["distill"] = {}
     assert merging.run().code == 0
     record = record_of(merging)
     assert record.prepare.merge is not None and not record.prepare.merge.donors[1].rows_fit
+    assert "distill" in record.prepare.policies and "distill" not in record.analyse.reason
+    teachers = 2 if kind == "wide" else 1  # anchors of its own can't be compared one by one: it teaches by its boxes
+    assert record.train.forward_passes // record.train.image_passes == teachers
     assert record.prepare.pseudo_labels.get("leaf", 0) > 0
     assert (merging.lineage.current and merging.lineage.current.classes) == ("ring", "bark", "leaf")
 

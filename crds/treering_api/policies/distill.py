@@ -54,7 +54,10 @@ class Distill(Block):
         description="What old classes learn from in new images: labels (given and pseudo) and the teacher, or, where "
         "nothing is labelled, the teacher alone.",
     )
-    published: Bool = Field(default=True, description="Whether the published model is a teacher in incremental rounds.")
+    published: Bool = Field(
+        default=True,
+        description="Whether the published model is a teacher in incremental rounds; where models are merged, every donor.",
+    )
     teachers: Annotated[tuple[Teacher, ...], Field(max_length=8), Keyed("uri")] = Field(
         default=(), description="Further teachers, such as a larger model, in every round; at most 8."
     )

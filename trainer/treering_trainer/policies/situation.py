@@ -114,6 +114,20 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
+class DonorTeacher:
+    """One of several models that are merged.
+
+    Args:
+        field: what names it in the spec.
+        classes: that it teaches.
+    """
+
+    field: str
+    detector: Detector
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Situation:
     """What a policy knows about its round.
 
@@ -126,6 +140,8 @@ class Situation:
         memory_samples: the same with its images on this machine, class indices into `names`.
         val, val_samples: likewise, the val sets of earlier increments; never trained on.
         teachers: further models by the URI in the spec; empty where they are not needed.
+        donors: where models are merged, those that can be asked anchor by anchor; `teacher` is all of them together
+            then, and speaks in boxes alone. None: nothing is merged.
         kept: by policy, what it kept in the round that made the published model.
         toolbox: the machinery around models; None where only data is looked at.
     """
@@ -140,6 +156,7 @@ class Situation:
     val: Memory = field(default_factory=Memory)
     val_samples: tuple[Sample, ...] = ()
     teachers: Mapping[str, Detector] = field(default_factory=dict)
+    donors: tuple[DonorTeacher, ...] | None = None
     kept: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
     toolbox: Toolbox | None = None
 

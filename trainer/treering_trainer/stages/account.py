@@ -75,7 +75,7 @@ def settings(bench: Workbench) -> dict[str, str]:
         "device": train.device,
         "image size": str(plan.spec.model.image_size),
         **_start(bench),
-        **({} if bench.merges else {f"{name} digest": digest for name, digest in teacher_stamps(bench).items()}),
+        **{f"{name} digest": digest for name, digest in teacher_stamps(bench).items()},
         **{f"policy {name}": getattr(policies, _field(name)).model_dump_json() for name in policies.active()},
         **{f"override {name}": str(value) for name, value in used.overrides.items()},
         "plan": plan.digest(),

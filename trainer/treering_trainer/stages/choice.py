@@ -20,8 +20,8 @@ from treering_trainer.stages.fetch import MEMORY, line_memory
 from treering_trainer.stages.workbench import Workbench
 
 _GIB = 2**30
-_ONE_OLD_MODEL = {"distill": "distill", "ewc": "ewc", "weightMerge": "weight_merge"}
-"""Policies, and their fields, that need a single old model with the classes of all."""
+_ONE_OLD_MODEL = {"ewc": "ewc", "weightMerge": "weight_merge"}
+"""Policies, and their fields, that hold weights near those of a single old model with the classes of all."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _merge_reason(bench: Workbench) -> str:
 
 
 def _for_merging(settings: Policies) -> Policies:
-    """Without policies that need one old model with the classes of all: of several, the boxes teach."""
+    """Without policies that need the weights of one old model with the classes of all."""
     return settings.model_copy(update=dict.fromkeys(_ONE_OLD_MODEL.values()))
 
 

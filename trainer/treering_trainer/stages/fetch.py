@@ -210,7 +210,7 @@ def read_learned(folder: Path) -> Learned:
 def _weights_stamps(bench: Workbench) -> dict[str, str]:
     """Change with the weights that the round starts or learns from; an official name always means the same ones."""
     if bench.merges:
-        return donor_stamps(bench)
+        return teacher_stamps(bench) | donor_stamps(bench)
     first = isinstance(bench.plan.base, str) and "://" in bench.plan.spec.model.base
     return teacher_stamps(bench) | ({"base": sha256_of(base_path(bench))} if first else {})
 
@@ -218,7 +218,7 @@ def _weights_stamps(bench: Workbench) -> dict[str, str]:
 def _fetch_models(bench: Workbench) -> list[Pulled]:
     """What the round starts and learns from; of a merge round the base is the first donor."""
     if bench.merges:
-        return fetch_donors(bench)
+        return [*fetch_donors(bench), *fetch_teachers(bench)]
     first = isinstance(bench.plan.base, str)
     own = [_fetch_base(bench)] if first else [_fetch_published(bench), _fetch_bank(bench)]
     return [*own, *fetch_teachers(bench)]

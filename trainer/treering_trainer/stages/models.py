@@ -9,6 +9,8 @@ from torch import nn
 
 from treering_api import BadSpecError, ResumableError
 from treering_trainer.engine.stop import StopRequest
+from treering_trainer.policies.situation import DonorTeacher
+from treering_trainer.stages.donors import donor_networks
 from treering_trainer.stages.fetch import current_folder
 from treering_trainer.stages.weights import teacher_fields, teacher_path
 from treering_trainer.stages.workbench import Workbench
@@ -16,6 +18,7 @@ from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.toolbox import YoloToolbox
 from treering_trainer.yolo.types import DetectionModel
 from treering_trainer.yolo.weights import load_foreign, load_model, load_official
+from treering_trainer.yolo.yolov5 import AnchorModel
 
 
 def published_detector(bench: Workbench) -> YoloDetector:
@@ -41,6 +44,18 @@ def teacher_detectors(bench: Workbench) -> dict[str, YoloDetector]:
             raise
         found[uri] = make_detector(bench, model)
     return found
+
+
+def donor_teachers(bench: Workbench) -> tuple[DonorTeacher, ...]:
+    """The donors of a merge round that can be asked anchor by anchor: those with the base's grid, base included."""
+    found: list[DonorTeacher] = []
+    grid: tuple[int, ...] | None = None
+    for one, network in donor_networks(bench):
+        strides = () if isinstance(network, AnchorModel) else toolbox(bench).strides(network)
+        grid = strides if grid is None else grid
+        if strides and strides == grid:
+            found.append(DonorTeacher(one.field, make_detector(bench, network), one.classes))
+    return tuple(found)
 
 
 def candidate_folder(bench: Workbench) -> Path:

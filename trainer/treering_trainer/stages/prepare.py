@@ -21,7 +21,7 @@ from treering_trainer.stages.donors import team_network
 from treering_trainer.stages.fetch import MEMORY, VAL, current_folder, line_memory
 from treering_trainer.stages.keeping import read_kept
 from treering_trainer.stages.merge import merged_model
-from treering_trainer.stages.models import make_detector, published_detector, teacher_detectors, toolbox
+from treering_trainer.stages.models import donor_teachers, make_detector, published_detector, teacher_detectors, toolbox
 from treering_trainer.stages.shelf import load_datasets, save_training
 from treering_trainer.stages.verify import verified_path
 from treering_trainer.stages.workbench import Workbench
@@ -85,8 +85,11 @@ def round_policies(bench: Workbench, names: tuple[str, ...], *, trained: bool = 
         trained: whether training is over, and further teachers are not needed any more.
     """
     found = situation(bench, names)
-    found = found if trained or bench.merges else replace(found, teachers=teacher_detectors(bench))
-    return active_policies(effective_policies(bench), found)
+    policies = effective_policies(bench)
+    if not trained and policies.distill is not None and policies.distill.enabled:
+        found = replace(found, teachers=teacher_detectors(bench))
+        found = replace(found, donors=donor_teachers(bench)) if bench.merges else found
+    return active_policies(policies, found)
 
 
 def effective_policies(bench: Workbench) -> Policies:
@@ -105,7 +108,8 @@ def situation(bench: Workbench, names: tuple[str, ...]) -> Situation:
     )
     if bench.merges:
         val, val_samples = _own_val(bench)
-        return replace(plain, teacher=make_detector(bench, team_network(bench)), val=val, val_samples=val_samples)
+        team = make_detector(bench, team_network(bench))
+        return replace(plain, teacher=team, donors=(), val=val, val_samples=val_samples)
     if isinstance(bench.plan.base, str):
         return replace(plain, memory=Memory())
     memory, val = line_memory(bench, MEMORY), line_memory(bench, VAL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,14 +99,15 @@ class Notes:
 
 
 def choose_teachers(settings: Distill, situation: Situation) -> tuple[Teacher, ...]:
-    """Who teaches in a round: the published model in an incremental one, further teachers wherever they are given.
+    """Who teaches in a round: the published model in an incremental one, or the donors where models are merged; further
+    teachers wherever they are given.
 
     Raises:
         BadSpecError: a teacher has no class of the line, or lacks one that it is to teach.
     """
     found: list[Teacher] = []
-    if settings.published and situation.incremental and situation.teacher is not None:
-        found.append(_teacher(f"{FIELD}.published", situation.teacher, situation.names, situation.old_names))
+    if settings.published and situation.incremental:
+        found += _published(situation)
     for place, further in enumerate(settings.teachers):
         detector, where = situation.teachers.get(further.uri), f"{FIELD}.teachers[{place}]"
         if detector is not None:
@@ -115,6 +116,14 @@ def choose_teachers(settings: Distill, situation: Situation) -> tuple[Teacher, .
             found.append(_teacher(where, detector, situation.names, taught))
     counts = Counter(name for teacher in found for name in teacher.columns)
     return tuple(replace(teacher, shares=tuple(1 / counts[name] for name in teacher.columns)) for teacher in found)
+
+
+def _published(situation: Situation) -> Iterator[Teacher]:
+    if situation.donors is not None:
+        for donor in situation.donors:
+            yield _teacher(donor.field, donor.detector, situation.names, donor.classes)
+    elif situation.teacher is not None:
+        yield _teacher(f"{FIELD}.published", situation.teacher, situation.names, situation.old_names)
 
 
 def refuse_other_grids(teacher: Teacher, strides: tuple[int, ...], toolbox: Toolbox) -> None:
