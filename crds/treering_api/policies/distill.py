@@ -56,7 +56,7 @@ class Distill(Block):
     )
     published: Bool = Field(
         default=True,
-        description="Whether the published model is a teacher in incremental rounds; where models are merged, every donor.",
+        description="Whether the published model is a teacher in incremental rounds; in a merge, every donor.",
     )
     teachers: Annotated[tuple[Teacher, ...], Field(max_length=8), Keyed("uri")] = Field(
         default=(), description="Further teachers, such as a larger model, in every round; at most 8."
