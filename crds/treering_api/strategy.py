@@ -23,7 +23,7 @@ Measures = Mapping[str, float | None]
 MEASURES: dict[str, str] = {
     "publishedModels": "models that the line has published",
     "donors": "models that the line was merged of, beside its base",
-    "cost": "images of a full retraining over those of an incremental round",
+    "cost": "images shown in a full retraining over those in an incremental round",
     "deadlineShare": "time of a full retraining, by the pace of the last round, over spec.deadline",
     "newImages": "train images of the delivery",
     "newShare": "new train images over those learned before",
@@ -110,7 +110,7 @@ TABLE: tuple[Row, ...] = (
         "retraining on all would take {deadlineShare:.1f} times spec.deadline", {}),
     Row("strategy", "full", (at_most("cost", 1.25),),
         "retraining on all costs only {cost:.2f} times as much", {}),
-    Row("strategy", "full", (at_most("cost", 2), at_least("driftAuc", 0.9), at_least("classOverlap", 0.5)),
+    Row("strategy", "full", (at_most("cost", 1.5), at_least("driftAuc", 0.9), at_least("classOverlap", 0.5)),
         "known classes look unlike before (AUC {driftAuc:.2f}), retraining on all costs {cost:.2f} times as much", {}),
     Row("strategy", "incremental", (),
         "retraining on all would cost {cost:.1f} times as much", {}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from treering_api import Policies, RoundSummary, seconds
+from treering_api import Policies, RoundSummary, resolve_training, seconds
 from treering_api.strategy import DONORS_ALONE, Decision, decide, known_measures
 from treering_trainer.dataset import DataSet, box_counts
 from treering_trainer.measures import Analysis
@@ -17,6 +17,7 @@ from treering_trainer.report.wording import counted
 from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.donors import donors
 from treering_trainer.stages.fetch import MEMORY, line_memory
+from treering_trainer.stages.start import starts_from_scratch
 from treering_trainer.stages.workbench import Workbench
 
 _GIB = 2**30
@@ -90,7 +91,7 @@ def measures(
     known = sum(count for name, count in boxes.items() if name not in new_classes)
     return {
         **known_measures(lineage, len(bench.plan.spec.model.donors)),
-        "cost": (old + new) / max(new + shown, 1),
+        "cost": _passes(bench, "full", old + new) / _passes(bench, "incremental", new + shown, new_classes),
         "deadlineShare": _deadline_share(bench, old + new),
         "newImages": float(new),
         "newShare": new / old if old else None,
@@ -101,6 +102,21 @@ def measures(
         "imbalance": max(boxes.values()) / min(boxes.values()) if len(boxes) > 1 else None,
         "gpuMemoryGib": _gpu_memory_gib(bench.device),
     }
+
+
+def _passes(
+    bench: Workbench, strategy: Literal["incremental", "full"], images: int, new_classes: Sequence[str] = ()
+) -> int:
+    """Images shown in a round of so many."""
+    images = max(images, 1)
+    settings = resolve_training(
+        bench.plan.spec.training,
+        strategy=strategy,
+        new_classes=bool(new_classes),
+        from_scratch=starts_from_scratch(bench, strategy),
+        images=images,
+    )
+    return settings.epochs * images
 
 
 def _boxes(increments: Sequence[DataSet]) -> dict[str, int]:
