@@ -73,7 +73,7 @@ _FIXED = (
            {"preset": "none", "distill": {"background": "teacher"}}),
     Method("yolo-lwf-ocdm", "line", "the same with a memory of 5 percent by OCDM, half of every batch",
            {"preset": "none", "distill": {"background": "teacher"},
-            "replay": {"ratio": 0.05, "selection": "ocdm", "batchShare": 0.5}}),
+            "replay": {"ratio": 0.05, "minImages": 0, "selection": "ocdm", "batchShare": 0.5}}),
     Method("default", "line", "Treering as it comes, learning incrementally"),
     Method("auto", "line", "Treering as it comes, which chooses how to learn", strategy="auto"),
     Method("no-memory", "line", "Treering's defaults without a memory", {"replay": {"enabled": False}}),

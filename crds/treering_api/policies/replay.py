@@ -29,6 +29,11 @@ class Replay(Block):
     ratio: Share = Field(
         default=0.1, description="Memory as a share of the line's train images so far, 0 to 1; 0: the limits alone."
     )
+    min_images: Annotated[Int, Field(ge=0, le=1_000_000)] = Field(
+        default=200,
+        description="Where ratio is less than so many images, the memory is so many: all that was learned, while the "
+        "line is small.",
+    )
     max_images: Annotated[Int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="Upper limit of the memory in images; with ratio 0 its size. Absent: no limit."
     )
@@ -49,6 +54,11 @@ class Replay(Block):
         default="ignore",
         description="What remembered images teach of classes that their labels do not speak of: nothing (ignore), or "
         "that there are none of them (background).",
+    )
+    epoch_share: Annotated[Float, Field(gt=0, le=100)] | None = Field(
+        default=None,
+        description="Most memory images that an epoch shows, as a multiple of its new ones; every epoch shows others. "
+        "Absent: 1 where there are new classes, else 0.5.",
     )
     batch_share: Annotated[Float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Share of memory images in every batch, between 0 and 1. Absent: as they fall."

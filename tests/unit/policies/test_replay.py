@@ -12,6 +12,7 @@ import torch
 
 from treering_api import Replay
 from treering_trainer.dataset import Sample
+from treering_trainer.engine.order import Mix
 from treering_trainer.memory import Memory, MemoryItem
 from treering_trainer.policies.interface import Glance, Keepsakes, Situation, TrainingData
 from treering_trainer.policies.replay import ReplayPolicy, difficulty, fit_bytes, memory_size, mix_memory
@@ -30,16 +31,31 @@ def box(kind: int, x: float = 0.5) -> tuple[float, ...]:
 @pytest.mark.parametrize(
     ("settings", "history", "expected"),
     [
-        (Replay(), 148, 15),
-        (Replay(ratio=0.5), 10, 5),
-        (Replay(ratio=0.1), 3, 1),
+        (Replay(), 148, 148),
+        (Replay(), 1480, 200),
+        (Replay(), 14800, 1480),
+        (Replay(min_images=0), 148, 15),
+        (Replay(ratio=0.5, min_images=3), 10, 5),
+        (Replay(ratio=0.1, min_images=0), 3, 1),
         (Replay(ratio=0.1, max_images=7), 1000, 7),
-        (Replay(ratio=0.1, max_images=7), 20, 2),
+        (Replay(ratio=0.1, min_images=0, max_images=7), 20, 2),
         (Replay(ratio=0.0, max_images=7), 1000, 7),
         (Replay(ratio=1.0), 12, 12),
         (Replay(ratio=0.0, max_bytes=10_000), 12, 12),
     ],
-    ids=["a-tenth", "half", "at-least-one", "cap", "below-the-cap", "cap-alone", "everything", "bytes-alone"],
+    ids=[
+        "all-of-little",
+        "floor",
+        "tenth-of-much",
+        "a-tenth",
+        "half",
+        "at-least-one",
+        "cap",
+        "below-the-cap",
+        "cap-alone",
+        "everything",
+        "bytes-alone",
+    ],
 )
 def test_memory_size__cases(settings: Replay, history: int, expected: int) -> None:
     assert memory_size(settings, history) == expected
@@ -71,6 +87,32 @@ def test_compose__only_in_incremental_rounds() -> None:
         mixed = ReplayPolicy(Replay(batch_share=0.3), situation).compose(data)
         assert len(mixed.memory) == remembered
         assert mixed.batch_share == (0.3 if remembered else None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "brings", "memory", "shown"),
+    [
+        (Replay(), "c", 6, 4),
+        (Replay(), "", 6, 3),
+        (Replay(epoch_share=0.5), "c", 6, 3),
+        (Replay(epoch_share=4), "c", 6, 8),
+        (Replay(batch_share=0.5), "c", 6, 8),
+    ],
+    ids=["as-many-as-new", "no-new-class", "half", "more-than-there-are", "batch-share"],
+)
+def test_compose__an_epoch_shows_part_of_the_memory(settings: Replay, brings: str, memory: int, shown: int) -> None:
+    """Two new images; what an epoch does not show waits for the next."""
+    items = [MemoryItem.of(sample(f"{place}", box(0)), NAMES, increment="w", classes=("a",)) for place in range(memory)]
+    samples = tuple(sample(item.sha256, box(0)) for item in items)
+    names = ("a", "b", *brings)
+    situation = Situation("incremental", 0, names, ("a", "b"), None, Memory(items=tuple(items)), samples)
+    data = TrainingData(names, (sample("x"), sample("y")), (frozenset(names),) * 2)
+    mixed = ReplayPolicy(settings, situation).compose(data)
+    assert (len(mixed.memory), mixed.shown) == (memory, shown)
+    order = Mix(2, memory, batch=4, share=mixed.batch_share, repeats=mixed.repeats)
+    epochs = [{index for batch in order.batches(0, epoch) for index in batch} for epoch in range(40)]
+    assert set.union(*epochs) == set(range(2 + memory)), "in the end all were shown"
+    assert mixed.batch_share or all(len(epoch) == shown for epoch in epochs)
 
 
 def test_compose__classes_that_the_labels_do_not_speak_of_are_unknown() -> None:
@@ -141,7 +183,7 @@ def remembered(settings: dict[str, object], kept: Keepsakes, student: Student | 
 )
 def test_remember__from_the_present_memory_and_the_new_images(selection: str, asked: int) -> None:
     kept, student = keepsakes(*["w47"] * 12), Student()
-    chosen = remembered({"ratio": 0.1, "selection": selection}, kept, student)
+    chosen = remembered({"ratio": 0.1, "minImages": 0, "selection": selection}, kept, student)
     assert len(chosen) == 6 and set(chosen) <= set(kept.items)
     assert student.asked == asked
     if selection in ("classBalanced", "ocdm"):
@@ -152,7 +194,7 @@ def test_remember__from_the_present_memory_and_the_new_images(selection: str, as
 def test_remember__each_increment_keeps_its_share(balance: str, old: int) -> None:
     """Four remembered images of 40, and 40 new ones: where all are chosen from together, the new ones win."""
     kept = keepsakes(*["w1"] * 4, *["w2"] * 40, train_images={"w1": 40, "w2": 40})
-    chosen = remembered({"ratio": 0.1, "selection": "random", "balance": balance}, kept)
+    chosen = remembered({"ratio": 0.1, "minImages": 0, "selection": "random", "balance": balance}, kept)
     count = sum(item.increment == "w1" for item in chosen)
     assert len(chosen) == 8
     assert count == 4 if balance == "increments" else count <= old

@@ -111,7 +111,8 @@ class ClassBalancePolicy(Policy):
             repeats = np.ones(len(presence))
             for part in _parts(data):
                 repeats[part] = rarity_weights(presence[part], rates[part], most=self.settings.max_repeat)
-        return replace(data, repeats=tuple(float(value) for value in repeats))
+        before = np.asarray(data.repeats) if data.repeats else np.ones(len(repeats))
+        return replace(data, repeats=tuple(float(value) for value in before * repeats))
 
     def start(self, model: nn.Module, shown: Shown) -> None:
         """Weigh classes by the boxes that an epoch shows, repeats counted."""

@@ -61,11 +61,21 @@ def ignore_unknown(sample: Sample, known: frozenset[str], names: Sequence[str]) 
 
 
 def memory_size(settings: Replay, history_images: int) -> int:
-    """Images to keep: a share of everything learned, at least one, under the cap; with ratio 0, the cap or all."""
+    """Images to keep: a share of all that was learned, or the floor, under the cap; with ratio 0, the cap or all."""
     if not settings.ratio:
         return history_images if settings.max_images is None else settings.max_images
-    size = max(1, round(settings.ratio * history_images))
+    size = max(1, round(settings.ratio * history_images), min(settings.min_images, history_images))
     return size if settings.max_images is None else min(size, settings.max_images)
+
+
+def shown_memory(settings: Replay, memory: int, new: int, *, new_classes: bool) -> float:
+    """Memory images that an epoch shows beside so many new ones, at most all."""
+    if settings.batch_share is not None:
+        return float(memory)
+    share = settings.epoch_share
+    if share is None:
+        share = 1.0 if new_classes else 0.5
+    return min(float(memory), max(share * new, 1.0))
 
 
 def fit_bytes(choose: Callable[[int], list[int]], size: int, sizes_bytes: Sequence[int], limit: int) -> list[int]:
@@ -114,7 +124,12 @@ class ReplayPolicy(Policy):
             samples = tuple(
                 ignore_unknown(sample, classes, data.names) for sample, classes in zip(samples, known, strict=True)
             )
-        return replace(mix_memory(data, samples, known), batch_share=self.settings.batch_share)
+        mixed = replace(mix_memory(data, samples, known), batch_share=self.settings.batch_share)
+        if not mixed.memory:
+            return mixed
+        brings = len(data.names) > len(self.situation.old_names)
+        share = shown_memory(self.settings, len(mixed.memory), len(mixed.new), new_classes=brings) / len(mixed.memory)
+        return replace(mixed, repeats=(*(1.0,) * len(mixed.new), *(share,) * len(mixed.memory)) if share < 1 else ())
 
     def remember(self, keepsakes: Keepsakes, student: Detector) -> tuple[MemoryItem, ...]:
         """Choose the memory of the next round from the present one and the images just learned."""

@@ -112,6 +112,12 @@ class TrainingData:
     unsure: Mapping[str, int] = field(default_factory=dict)
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
 
+    @property
+    def shown(self) -> int:
+        """Images that an epoch shows, at least 1."""
+        shown = sum(self.repeats) if self.repeats else len(self.new) + len(self.memory)
+        return max(round(shown), 1)
+
 
 @dataclass(frozen=True)
 class DonorTeacher:

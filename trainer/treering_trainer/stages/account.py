@@ -20,7 +20,8 @@ from treering_trainer.stages.cases import counted_cases
 from treering_trainer.stages.donors import donor_stamps
 from treering_trainer.stages.export_formats import kept_formats
 from treering_trainer.stages.fetch import base_path
-from treering_trainer.stages.prepare import effective_policies
+from treering_trainer.stages.prepare import effective_policies, training_path
+from treering_trainer.stages.shelf import load_training
 from treering_trainer.stages.train import settle, used_precision
 from treering_trainer.stages.weights import teacher_stamps
 from treering_trainer.stages.workbench import Workbench
@@ -61,8 +62,8 @@ def versions() -> dict[str, str]:
 
 def settings(bench: Workbench) -> dict[str, str]:
     """What it takes to repeat the round: what "auto" became, the weights it started from, the policies in full."""
-    prepared, train, plan = bench.record(PrepareRecord), bench.record(TrainRecord), bench.plan
-    used = settle(bench, prepared.new_images + prepared.memory_images)
+    train, plan = bench.record(TrainRecord), bench.plan
+    used = settle(bench, load_training(training_path(bench)).shown)
     policies = effective_policies(bench)
     return {
         "seed": str(used.seed),

@@ -12,7 +12,7 @@ from treering_api.strategy import DONORS_ALONE, Decision, decide, known_measures
 from treering_trainer.dataset import DataSet, box_counts
 from treering_trainer.measures import Analysis
 from treering_trainer.policies.registry import actable
-from treering_trainer.policies.replay import memory_size
+from treering_trainer.policies.replay import memory_size, shown_memory
 from treering_trainer.report.wording import counted
 from treering_trainer.stages.donor_names import short_names
 from treering_trainer.stages.donors import donors
@@ -86,7 +86,8 @@ def measures(
     lineage, new = bench.lineage, sum(len(dataset.train) for dataset in increments)
     old = sum(lineage.train_images.values())
     replay = bench.plan.spec.policies.resolve().replay
-    shown = memory_size(replay, old) if replay is not None and replay.enabled else 0
+    memory = memory_size(replay, old) if replay is not None and replay.enabled else 0
+    shown = round(shown_memory(replay, memory, new, new_classes=bool(new_classes))) if replay is not None else 0
     boxes = _boxes(increments)
     known = sum(count for name, count in boxes.items() if name not in new_classes)
     return {

@@ -23,6 +23,8 @@ from treering_trainer.stages.workbench import Workbench
 
 KEPT_IMAGES, KEPT_BOXES = 200, 400
 """Rows of features kept of one increment."""
+PAIRS = 100
+"""Images that two models look at for the map between their features."""
 MOST_IMAGES, MOST_BOXES = 2000, 3000
 """Rows of features kept of all of them: about 3 MB for a model of size n."""
 
@@ -67,7 +69,7 @@ def _earlier(bench: Workbench, student: Detector, fresh: Sequence[DataSet]) -> S
     teacher = published_detector(bench)
     kept = known_statistics(bench, "export", teacher)
     shared = [*memory_datasets(bench), *fresh]
-    before, after = (see(bench, "export", model, shared, KEPT_IMAGES) for model in (teacher, student))
+    before, after = (see(bench, "export", model, shared, PAIRS) for model in (teacher, student))
     return Statistics(
         portraits=kept.portraits,
         images=kept.images.translated(before.glance.images, after.glance.images),

@@ -59,7 +59,7 @@ def train(bench: Workbench) -> TrainRecord:
 def make_recipe(bench: Workbench) -> Recipe:
     """The round's training, without any "auto" left."""
     data = load_training(training_path(bench))
-    settings = settle(bench, len(data.new) + len(data.memory))
+    settings = settle(bench, data.shown)
     sets = _val_sets(bench, data.names)
     return Recipe(
         names=data.names,
