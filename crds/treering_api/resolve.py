@@ -46,7 +46,7 @@ _NEW_CLASSES = _Defaults(
     epochs=9, learning_rate=1e-3, steps=115, most_epochs=20, patient_share=0.25, overrides=_WHOLE_PICTURES
 )
 _MORE_OF_THE_SAME = _Defaults(
-    epochs=8, learning_rate=2e-4, steps=70, most_epochs=12, patient_share=0.25, overrides=_WHOLE_PICTURES
+    epochs=8, learning_rate=2e-4, steps=60, most_epochs=10, patient_share=0.25, overrides=_WHOLE_PICTURES
 )
 # Early stopping also means that the best epoch is kept, not the last. On a val set of a few images, mAP goes up and
 # down by points from epoch to epoch, by chance: then it would pick the luckiest epoch. A full round starts far from
