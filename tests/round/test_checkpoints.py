@@ -26,7 +26,7 @@ from treering_trainer.store import Store, UnreachableError, open_store
 from treering_trainer.store.file import FileStore
 
 Hook = Callable[[Event, Setting], None]
-IMAGE_PASSES = 7
+IMAGE_PASSES = 12
 """Of an epoch of the second round: six pictures and one from the memory."""
 
 

@@ -131,6 +131,7 @@ def test_without_a_holdout_a_share_is_held_back__and_stays_out_of_every_later_ro
 
 def test_pictures_of_an_earlier_round_never_become_a_measure(line: TestLine, deliveries: Deliveries) -> None:
     """The memory keeps one of them; the other seven were learned just as well."""
+    line.spec["policies"] = {"replay": {"minImages": 0}}
     assert line.run().code == 0
     folder = line.store / "rounds/0001/attempt-1"
     learned = json.loads((folder / "learned.json").read_bytes())["increments"]
@@ -186,8 +187,9 @@ def test_the_memory_is_counted_in_the_record(grown: TestLine) -> None:
     assert answer.code == 0
     record = record_of(grown, 2)
     counts = {count.kind: count for count in record.verify.counts}
-    assert (counts["memory"].images, sum(counts["memory"].boxes.values())) == (1, 1)
-    assert sum(row.memory for row in box_rows(record)) == 1
+    assert (counts["memory"].images, sum(counts["memory"].boxes.values())) == (8, 8)  # all of so few
+    assert sum(row.memory for row in box_rows(record)) == 8
+    assert record.train.image_passes == len(record.train.epochs) * (6 + 6), "no more of them than new ones"
     assert grown.lineage.train_images == {"w1": 8, "w2": 6}
     assert "12 images, 0 quarantined" in answer.err  # 6 delivered and 6 of the hold-out
 
@@ -286,7 +288,7 @@ def watch_training(line: TestLine, trained: set[str]) -> None:
 
 def test_auto_retrains_fully_while_the_history_is_small(grown: TestLine, deliveries: Deliveries) -> None:
     grown.spec["strategy"] = "auto"
-    grown.spec["policies"] = {"replay": {"ratio": 1.0}}
+    grown.spec["policies"] = {"replay": {"ratio": 1.0, "epochShare": 2}}
     assert grown.run().code == 0
     record = record_of(grown, 2)
     assert record.analyse.strategy == "full"
