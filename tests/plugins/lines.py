@@ -48,6 +48,8 @@ COLOURS = {"ring": (220, 40, 40), "bark": (40, 200, 60), "leaf": (50, 80, 230), 
 WHITE = (240, 240, 240)
 """Of every other class."""
 SIZE = 64
+IMAGE_PASSES = 12
+"""Of an epoch of the second round: six pictures, and as many of the eight in the memory."""
 
 
 def draw_delivery(

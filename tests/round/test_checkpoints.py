@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.lines import TestLine, in_child
+from tests.plugins.lines import IMAGE_PASSES, TestLine, in_child
 from tests.plugins.pod_plans import Pod, planned
 from tests.round.conftest import Deliveries
 from treering_api import ExitCode, Lineage, Mirror, ResumableError, RoundResult
@@ -26,8 +26,6 @@ from treering_trainer.store import Store, UnreachableError, open_store
 from treering_trainer.store.file import FileStore
 
 Hook = Callable[[Event, Setting], None]
-IMAGE_PASSES = 12
-"""Of an epoch of the second round: six pictures and one from the memory."""
 
 
 def stop_at(here: Callable[[Event], bool]) -> Hook:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.lines import TestLine
+from tests.plugins.lines import IMAGE_PASSES, TestLine
 
 RESUMABLE = 75
 
@@ -69,7 +69,7 @@ def test_an_interrupt_in_the_second_epoch__goes_on_from_the_first(grown: TestLin
     sent: list[Event] = []
 
     def observer(event: Event) -> None:
-        if isinstance(event, StageProgress) and event.stage == "train" and event.done > 7 and not sent:
+        if isinstance(event, StageProgress) and event.stage == "train" and event.done > IMAGE_PASSES and not sent:
             sent.append(event)
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -79,7 +79,7 @@ def test_an_interrupt_in_the_second_epoch__goes_on_from_the_first(grown: TestLin
     assert answer.code == 0
     record = json.loads((grown.store / "rounds/0002/attempt-2/record.json").read_text())
     assert record["train"]["attempts"] == 2
-    assert record["train"]["image_passes"] == 14  # the first epoch was not shown again
+    assert record["train"]["image_passes"] == 2 * IMAGE_PASSES  # the first epoch was not shown again
     assert grown.weights(2) == second_weights
 
 
