@@ -110,14 +110,14 @@ def test_retention__from_pictures_to_plots(here: None, data: Path, capsys: pytes
 
 def test_retention__a_line_starts_from_the_shared_first_model(here: None, data: Path) -> None:
     root = data.parent
-    assert main([*words(root, "plain,default"), "--keep"]) == 0
+    assert main([*words(root, "plain,yolo-lwf-ocdm"), "--keep"]) == 0
     kept = {path.name.partition("-")[0]: path for path in (root / "cache" / "lines").iterdir()}
     first = load_file(next((root / "cache" / "first").glob("*/round-1/model.safetensors")))
-    for name in ("plain", "default"):
+    for name in ("plain", "yolo"):
         weights = load_file(kept[name] / "round-1" / "model.safetensors")
         assert all(np.array_equal(weights[key], tensor) for key, tensor in first.items())
-    memories = [len(read(kept[name] / "round-1" / "memory.json")["items"]) for name in ("plain", "default")]
-    assert memories == [8, 1]  # each remembers by its own policies: 20 at most, a tenth
+    memories = [len(read(kept[name] / "round-1" / "memory.json")["items"]) for name in ("plain", "yolo")]
+    assert memories == [8, 1]  # each remembers by its own policies: 20 at most, a twentieth
 
 
 def test_retention__a_line_that_was_cut_off_goes_on(
