@@ -12,26 +12,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
-from ultralytics.data.augment import LetterBox
 
 from treering_trainer.dataset import IMAGE_SUFFIXES
 from treering_trainer.yolo.donor import open_donor
+from treering_trainer.yolo.fusion.measuring import square_picture
 
 
 def main() -> None:
     """Ask both, compare, write."""
     options = parse()
     own = open_donor(options.weights, shown_as=options.weights.name, field="--weights").network
+    pictures = sorted(path for path in options.images.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     result = {"command": " ".join(["python -m bench.yolov5", *sys.argv[1:]])}
-    result |= compare(upstream(options.weights, options.upstream), own, tuple(pictures(options.images)), options.sizes)
+    result |= compare(upstream(options.weights, options.upstream), own, pictures, options.sizes)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
@@ -66,28 +64,19 @@ def upstream(weights: Path, folder: Path) -> nn.Module:
     return model
 
 
-def pictures(folder: Path) -> Iterator[torch.Tensor]:
-    """RGB, as they are, (height, width, 3)."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            yield torch.from_numpy(np.array(Image.open(path).convert("RGB")))
-
-
-def compare(theirs: nn.Module, own: nn.Module, images: tuple[torch.Tensor, ...], sizes: list[int]) -> dict[str, Any]:
+def compare(theirs: nn.Module, own: nn.Module, pictures: list[Path], sizes: list[int]) -> dict[str, Any]:
     """The largest differences over all pictures, sizes and anchors, and the highest score that was compared."""
     boxes = scores = highest = 0.0
     for size in sizes:
-        letterbox = LetterBox((size, size))
-        for image in images:
-            square = torch.from_numpy(np.ascontiguousarray(letterbox(image=image.numpy())))
-            pixels = square.permute(2, 0, 1)[None].float() / 255
+        for picture in pictures:
+            pixels = square_picture(picture, size)
             with torch.inference_mode():
                 rows, found = theirs(pixels)[0], own(pixels)
             wanted = rows[..., 5:] * rows[..., 4:5]
             boxes = max(boxes, float((rows[..., :4] - found[:, :4].transpose(1, 2)).abs().max()))
             scores = max(scores, float((wanted - found[:, 4:].transpose(1, 2)).abs().max()))
             highest = max(highest, float(wanted.max()))
-    compared = {"pictures": len(images), "sizes": sizes, "highestScore": round(highest, 3)}
+    compared = {"pictures": len(pictures), "sizes": sizes, "highestScore": round(highest, 3)}
     return {**compared, "boxesApartPx": boxes, "scoresApart": scores}
 
 

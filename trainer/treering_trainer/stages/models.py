@@ -48,14 +48,10 @@ def teacher_detectors(bench: Workbench) -> dict[str, YoloDetector]:
 
 def donor_teachers(bench: Workbench) -> tuple[DonorTeacher, ...]:
     """The donors of a merge round that can be asked anchor by anchor: those with the base's grid, base included."""
-    found: list[DonorTeacher] = []
-    grid: tuple[int, ...] | None = None
-    for one, network in donor_networks(bench):
-        strides = () if isinstance(network, AnchorModel) else toolbox(bench).strides(network)
-        grid = strides if grid is None else grid
-        if strides and strides == grid:
-            found.append(DonorTeacher(one.field, make_detector(bench, network), one.classes))
-    return tuple(found)
+    grid_of = toolbox(bench).strides
+    (base, *others) = ((one, network) for one, network in donor_networks(bench) if not isinstance(network, AnchorModel))
+    alike = [base, *(other for other in others if grid_of(other[1]) == grid_of(base[1]))]
+    return tuple(DonorTeacher(one.field, make_detector(bench, network), one.classes) for one, network in alike)
 
 
 def candidate_folder(bench: Workbench) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.operator.decide.world import LINE, World, line_resource
 from treering_api import CaseCounts, ExitCode, ExportOutcome, Mirror, ResumableError, RoundResult
-from treering_operator.actions import DeleteJob, EnsureJob
+from treering_operator.actions import Decision, DeleteJob, EnsureJob
 from treering_trainer.engine.stop import StopRequest
 
 
@@ -318,32 +318,30 @@ def test_settled__fields_of_a_newer_trainer_are_let_through() -> None:
     assert world.step().status.learned == ("w47",)
 
 
-def test_published__what_was_collected_for_people_stands_in_the_status() -> None:
+def published_with(**told: Any) -> Decision:
+    """What is decided when a first round was published, whose last word says this, too."""
     world = World()
     world.step()
     (job,) = world.going()
     pod = world.start(job.name)
     code, message = world.work(world.plans[job.name], "publish")
-    counts = CaseCounts(missed=3, false_alarm=1, uncertain=12)
-    world.end_pod(pod, code, RoundResult.from_message(message).model_copy(update={"cases": counts}).to_message())
+    word = RoundResult.from_message(message).model_copy(update=told)
+    world.end_pod(pod, code, word.to_message())
     world.end_job(job.name, "Complete", "")
-    assert world.step().status.rounds[-1].cases == counts
+    return world.step()
+
+
+def test_published__what_was_collected_for_people_stands_in_the_status() -> None:
+    counts = CaseCounts(missed=3, false_alarm=1, uncertain=12)
+    assert published_with(cases=counts).status.rounds[-1].cases == counts
 
 
 def test_published__a_format_that_was_left_out_is_told_and_stands_in_the_status() -> None:
-    world = World()
-    world.step()
-    (job,) = world.going()
-    pod = world.start(job.name)
-    code, message = world.work(world.plans[job.name], "publish")
     exports = (
         ExportOutcome(name="onnx", passed=True, map50=0.9, drop=0.0),
         ExportOutcome(name="onnx-int8", passed=False, drop=0.03, reason="mAP50 lost 3.0 points"),
     )
-    word = RoundResult.from_message(message).model_copy(update={"exports": exports})
-    world.end_pod(pod, code, word.to_message())
-    world.end_job(job.name, "Complete", "")
-    decision = world.step()
+    decision = published_with(exports=exports)
     told = [notice for notice in decision.notices if notice.reason == "ExportLeftOut"]
     assert [(notice.warning, notice.message) for notice in told] == [
         (True, "Round 1 was published without onnx-int8 (mAP50 lost 3.0 points)")

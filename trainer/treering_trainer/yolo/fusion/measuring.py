@@ -97,7 +97,7 @@ def prove_graph(network: FusedNetwork, graph: Path, samples: Sequence[Sample]) -
     size = network.description.image_size
     session = _session(graph)
     pictures = [*random_images(size)]
-    pictures += [_square(sample.image, size) for sample in samples[:MOST_PROVEN]]
+    pictures += [square_picture(sample.image, size) for sample in samples[:MOST_PROVEN]]
     largest = 0.0
     with torch.inference_mode():
         for picture in pictures:
@@ -154,7 +154,7 @@ def _score(
     return float(total[0]), float(total[1])
 
 
-def _square(path: Path, size: int) -> torch.Tensor:
+def square_picture(path: Path, size: int) -> torch.Tensor:
     """(1, 3, size, size), 0..1, as ultralytics' predictor shows a picture to a network of a fixed size."""
     with Image.open(path) as picture:
         pixels = LetterBox((size, size), auto=False)(image=np.asarray(picture.convert("RGB")))
