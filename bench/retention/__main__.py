@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(markdown(summarise(Book.read(options).rows)))
         return 0
     try:
-        with ends_with_its_children():
+        with own_cache(options.cache), ends_with_its_children():
             return 1 if measure(options) else 0
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here")
@@ -66,6 +69,20 @@ def learn(scenario: str, seed: int, options: Options, source: Source, book: Book
     failed = Lesson(options, course, file_digest(options.weights), book, probe, say).run()
     shutil.rmtree(folder, ignore_errors=True)
     return failed
+
+
+@contextmanager
+def own_cache(folder: Path) -> Iterator[None]:
+    """Keep other calls out of the cache while this one works: each deletes what it made there when it is through."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SystemExit(
+                f"--cache: another call works in {folder}; wait for it, or give this one a folder of its own"
+            ) from error
+        yield
 
 
 def refuse_groups(options: Options, source: Source) -> None:

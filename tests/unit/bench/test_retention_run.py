@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from ultralytics.engine import trainer
 
 from bench.retention import bare, lines, probe, seeded, trainings
-from bench.retention.__main__ import main
+from bench.retention.__main__ import main, own_cache
 from bench.retention.book import Book
 from bench.retention.process import Ended, FailedError
 from tests.plugins.lines import TINY, draw_delivery
@@ -106,6 +106,15 @@ def test_retention__from_pictures_to_plots(here: None, data: Path, capsys: pytes
     other = read(root / "other.json")
     assert all(row["cached"] for row in other["rows"])
     assert other["rows"][0]["scores"] == joint["scores"]
+
+
+def test_retention__two_calls_in_one_cache(data: Path) -> None:
+    root = data.parent
+    with own_cache(root / "cache"), pytest.raises(SystemExit, match=r"--cache: another call works in .*cache; wait"):
+        main(words(root, "joint"))
+    assert not (root / "f.json").exists()
+    with own_cache(root / "cache"):
+        pass  # the first one has gone: it is free again
 
 
 def test_retention__a_line_starts_from_the_shared_first_model(here: None, data: Path) -> None:
