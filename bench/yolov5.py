@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from treering_trainer.dataset import IMAGE_SUFFIXES
+from treering_trainer.dataset import list_pictures
 from treering_trainer.yolo.donor import open_donor
 from treering_trainer.yolo.fusion.measuring import square_picture
 
@@ -27,9 +27,8 @@ def main() -> None:
     """Ask both, compare, write."""
     options = parse()
     own = open_donor(options.weights, shown_as=options.weights.name, field="--weights").network
-    pictures = sorted(path for path in options.images.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     result = {"command": " ".join(["python -m bench.yolov5", *sys.argv[1:]])}
-    result |= compare(upstream(options.weights, options.upstream), own, pictures, options.sizes)
+    result |= compare(upstream(options.weights, options.upstream), own, list_pictures(options.images), options.sizes)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from treering_trainer.dataset import wanted_keys
+from treering_api import BadDataError
+from treering_trainer.dataset import list_pictures, wanted_keys
 from treering_trainer.dataset.layout import scan
 from treering_trainer.records import Finding
 
@@ -140,3 +141,13 @@ def test_scan__mixed_layout(tmp_path: Path, only: Only) -> None:
     finding = only(scan(tmp_path, "w47", "increment").findings, "MixedLayout")
     assert (finding.severity, finding.where) == ("error", "w47/images")
     assert "b.jpg" in finding.found
+
+
+def test_list_pictures(tmp_path: Path) -> None:
+    for name in ("b/2.PNG", "a.jpg", "a.txt", "c.jpg/1.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in list_pictures(tmp_path)] == ["a.jpg", "b/2.PNG", "c.jpg/1.webp"]
+    assert list_pictures(tmp_path, 1) == [tmp_path / "a.jpg"]
+    with pytest.raises(BadDataError, match=r"there are no pictures in it.*\.jpg .*\.tiff"):
+        list_pictures(tmp_path / "none")

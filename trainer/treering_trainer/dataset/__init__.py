@@ -7,7 +7,7 @@ beside the others, `enforce` stops what can't be learned from, `unite` and `rema
 from treering_trainer.dataset.compare import cross_check
 from treering_trainer.dataset.formats import ACCEPTED, Recognition, delivered, has_labels, is_picture, wanted_keys
 from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels
-from treering_trainer.dataset.layout import IMAGE_SUFFIXES, NAMES_FILES
+from treering_trainer.dataset.layout import NAMES_FILES, list_pictures
 from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
 from treering_trainer.dataset.overlap import SAME_OBJECT, intersection_over_union, matches
 from treering_trainer.dataset.read import read_dataset
@@ -18,7 +18,6 @@ from treering_trainer.dataset.write import label_text, write_dataset
 
 __all__ = [
     "ACCEPTED",
-    "IMAGE_SUFFIXES",
     "NAMES_FILES",
     "SAME_OBJECT",
     "Boxes",
@@ -39,6 +38,7 @@ __all__ = [
     "intersection_over_union",
     "is_picture",
     "label_text",
+    "list_pictures",
     "matches",
     "no_boxes",
     "normalised",

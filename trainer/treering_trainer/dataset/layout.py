@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from treering_api import BadDataError
 from treering_trainer.dataset.marks import Marks
 from treering_trainer.dataset.samples import Kind, Split
 from treering_trainer.records import Finding
@@ -120,6 +121,23 @@ def empty_findings(name: str, kind: Kind, folders: Iterable[Folder]) -> list[Fin
 def place(name: str, folder: str, file: str) -> str:
     """A file's address in findings: `<data set>/<folder>/<file>`."""
     return "/".join(part for part in (name, folder, file) if part)
+
+
+def list_pictures(folder: Path, most: int | None = None) -> list[Path]:
+    """The pictures of a folder of any layout, subfolders included, by path.
+
+    Args:
+        most: so many of the first ones, at least 1; None: all.
+
+    Raises:
+        BadDataError: there are none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if not found:
+        raise BadDataError(
+            str(folder), "there are no pictures in it", f"Give one with files that end in {' '.join(IMAGE_SUFFIXES)}."
+        )
+    return found[:most]
 
 
 def _folder(work: _Scan, folder: str) -> Folder:

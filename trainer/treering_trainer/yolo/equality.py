@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from treering_api import BadDataError
-from treering_trainer.dataset import IMAGE_SUFFIXES, Sample, no_boxes
+from treering_trainer.dataset import Sample, list_pictures, no_boxes
 from treering_trainer.dataset.images import read_picture
 from treering_trainer.dataset.labels import Fault
 from treering_trainer.yolo.detector import YoloDetector
@@ -116,11 +116,8 @@ def given_images(folder: Path, detector: YoloDetector) -> Iterator[torch.Tensor]
 
 
 def _samples(folder: Path) -> list[Sample]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    if not paths:
-        raise BadDataError(str(folder), "there are no pictures in it", "Give a folder of JPEG or PNG files.")
     samples = []
-    for path in paths[:MOST_IMAGES]:
+    for path in list_pictures(folder, MOST_IMAGES):
         picture = read_picture(path)
         if isinstance(picture, Fault):
             raise BadDataError(str(path), picture.found, picture.mend)

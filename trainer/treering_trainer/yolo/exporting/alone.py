@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from treering_api import EXPORT_FORMATS, BadDataError, BadSpecError, Parity
-from treering_trainer.dataset import IMAGE_SUFFIXES, Sample, remap
+from treering_api import EXPORT_FORMATS, BadSpecError, Parity
+from treering_trainer.dataset import Sample, list_pictures, remap
 from treering_trainer.records import ExportedFormat
 from treering_trainer.yolo.donor import open_donor
 from treering_trainer.yolo.exporting.export import ExportFailedError, export_formats
@@ -67,7 +67,7 @@ def export_alone(
             image_size=size,
             device=device,
             threads=torch.get_num_threads(),
-            calibration=_pictures(calibration) if calibration is not None else (),
+            calibration=tuple(path.absolute() for path in _calibrating(calibration)),
             sets=(Pictures(name="data", pictures=tuple(map(Picture.of, samples))),) if samples else (),
         )
         try:
@@ -102,8 +102,5 @@ def _samples(data: Path, names: tuple[str, ...]) -> tuple[Sample, ...]:
     )
 
 
-def _pictures(folder: Path) -> tuple[Path, ...]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    if not found:
-        raise BadDataError(str(folder), "there are no pictures in it", "Give a folder of JPEG or PNG files.")
-    return tuple(path.absolute() for path in found[:MOST_CALIBRATION])
+def _calibrating(folder: Path | None) -> list[Path]:
+    return [] if folder is None else list_pictures(folder, MOST_CALIBRATION)
