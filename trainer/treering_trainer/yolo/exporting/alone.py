@@ -49,6 +49,7 @@ def export_alone(
     """See `api.export_model`."""
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     _refuse(formats, out, calibration, image_size, device)
+    shown = [] if calibration is None else list_pictures(calibration, MOST_CALIBRATION)
     tell(f"reading {path}, in a process without network")
     donor = open_donor(path, shown_as=str(path), field="FILE")
     if donor.growable is None:
@@ -67,7 +68,7 @@ def export_alone(
             image_size=size,
             device=device,
             threads=torch.get_num_threads(),
-            calibration=tuple(path.absolute() for path in _calibrating(calibration)),
+            calibration=tuple(path.absolute() for path in shown),
             sets=(Pictures(name="data", pictures=tuple(map(Picture.of, samples))),) if samples else (),
         )
         try:
@@ -100,7 +101,3 @@ def _samples(data: Path, names: tuple[str, ...]) -> tuple[Sample, ...]:
     return tuple(
         replace(sample, boxes=remap(sample.boxes, dataset.names, names, drop_unknown=True)) for sample in dataset.val
     )
-
-
-def _calibrating(folder: Path | None) -> list[Path]:
-    return [] if folder is None else list_pictures(folder, MOST_CALIBRATION)
