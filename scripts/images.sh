@@ -2,7 +2,7 @@
 # Builds the images of the Dockerfile without a container registry, for the tests of a real node: `scripts/images.sh
 # OUTDIR [operator] [trainer] [pause]` (default: all three) leaves OUTDIR/NAME.tar, OCI archives that hold
 # localhost/treering/NAME:dev. Base, layers and archives are kept in $XDG_CACHE_HOME/treering/images: what did not change
-# is neither built nor written again; delete that folder to be rid of the layers of old locks. Needs root, buildah,
+# is neither built nor written again, and layers that no present image stands on are removed. Needs root, buildah,
 # debootstrap, a C compiler (pause) and a way to PyPI and Debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ shift
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/treering/images
 wheels=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/uv}  # what `make venv` has fetched is not fetched again
 suite=bookworm
+archive_gb=10  # what is free must hold the trainer twice: as buildah's scratch, and as the archive
 packages=ca-certificates,python3,python3-venv
 base=localhost/treering/base:$suite
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
@@ -57,6 +58,7 @@ build_environment() {
   printf "UV_CACHE_DIR='/var/cache/uv'\nUV_HTTP_TIMEOUT='%s'\n" "${UV_HTTP_TIMEOUT:-300}"
 }
 
+# build TARGET: a stage or an image of the Dockerfile.
 build() {
   mkdir -p "$wheels"
   BUILD_ENVIRONMENT=$(build_environment) store bud -q --layers --isolation chroot --network host --pull-never \
@@ -92,12 +94,20 @@ C
   rm -rf "$folder"
 }
 
+check_room() {
+  local free
+  free=$(df --output=avail -BG "$cache" | tail -n 1 | tr -dc 0-9)
+  [ "$free" -ge "$archive_gb" ] ||
+    fail "$cache: $free GB of disk are free, an archive wants $archive_gb. Mend: free some; what lies there is a cache and may go"
+}
+
 # Writes the archive unless the one that is there holds this very image.
 write_archive() {
   local name=localhost/treering/$1:dev archive=$cache/$1.tar id
   id=$(image_id "$name")
   if [ "$(cat "$archive.id" 2>/dev/null)" != "$id" ] || [ ! -e "$archive" ]; then
-    rm -f "$archive" "$archive.id"
+    rm -f "$archive" "$archive.id" "$out/$1.tar"  # linked: gone only when both are
+    check_room
     store push -q --compression-format zstd --compression-level 1 "$name" "oci-archive:$archive:$name"
     echo "$id" > "$archive.id"
   fi
@@ -109,17 +119,23 @@ check_programs
 mkdir -p "$cache"
 exec 9> "$cache/lock"
 flock 9  # two builds at once would undo each other's layers
+export TMPDIR=$cache/scratch  # gigabytes, which buildah leaves behind when the disk is full
+trap 'rm -rf "$TMPDIR"' EXIT
+rm -rf "$TMPDIR"
+mkdir -p "$TMPDIR"
 for name in "$@"; do
   started=$SECONDS
   case $name in
     operator | trainer)
       make_base
+      build "$name-code"  # named, so that pruning does not take what the next build would reuse
       build "$name"
       ;;
     pause) image_id localhost/treering/pause:dev >/dev/null || build_pause ;;
     *) fail "no image is called '$name': operator, trainer, pause" ;;
   esac
   built=$SECONDS
+  store rmi --prune >/dev/null
   write_archive "$name"
   size_mb=$(du -Lm "$out/$name.tar" | cut -f1)
   say "$name: built in $((built - started)) s, archived in $((SECONDS - built)) s, $size_mb MB"

@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.plugins.programs import Program, ProgramError, system_program, wait_until
 
 CNI_PROGRAMS = Path("/usr/lib/cni")
+OUR_IMAGES = "localhost/treering/"
 START_TIMEOUT_S = 60
 IMPORT_TIMEOUT_S = 1800
 
@@ -49,6 +50,7 @@ class Containers:
             self._forget_containers()
             for name in names:
                 self._import(name, archives / f"{name}.tar")
+            self._forget_old_images()
         finally:
             program.end()
 
@@ -81,7 +83,7 @@ class Containers:
             return False
 
     def _import(self, name: str, archive: Path) -> None:
-        image, stamp = f"localhost/treering/{name}:dev", self.root / f"{name}.imported"
+        image, stamp = f"{OUR_IMAGES}{name}:dev", self.root / f"{name}.imported"
         if not archive.exists():
             raise ProgramError(f"{archive} is missing: scripts/images.sh makes it")
         version = fingerprint(archive)
@@ -96,6 +98,12 @@ class Containers:
     def _forget_containers(self) -> None:
         for container in self.ctr("containers", "ls", "-q").split():
             self.ctr("containers", "rm", container)
+
+    def _forget_old_images(self) -> None:
+        """The CRI keeps a name `sha256:...` for every version it has run, and by it 10 GB of layers of each trainer."""
+        old = [image for image in self.ctr("images", "ls", "-q").split() if not image.startswith(OUR_IMAGES)]
+        if old:
+            self.ctr("images", "rm", "--sync", *old)
 
     def _settings(self, *, cri: bool) -> str:
         """Version 2 of containerd's settings, in TOML."""
