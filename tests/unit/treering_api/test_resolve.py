@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from treering_api import resolve
 from treering_api.resolve import resolve_training
 from treering_api.spec import Policies, Replay, Training
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,27 @@ def test_resolve_training__epochs_by_steps(images: int, batch: int, epochs: int)
         Training(batch=batch), strategy="incremental", new_classes=True, from_scratch=False, images=images
     )
     assert resolved.epochs == epochs
+
+
+def in_the_architecture(kind: resolve._Defaults) -> tuple[str, ...]:
+    """A kind of round as a column of the table in docs/architecture.md."""
+    mantissa, exponent = f"{kind.learning_rate:e}".split("e")
+    return (
+        str(kind.epochs),
+        str(kind.steps) if kind.steps else "-",
+        str(kind.most_epochs) if kind.most_epochs < 10_000 else "-",
+        f"{float(mantissa):g}e{int(exponent)}",
+        "cosine" if kind.cosine else "line",
+        {None: "never", 0.25: "a quarter of the epochs, at least 3"}[kind.patient_share],
+        "no mosaic" if kind.overrides == {"mosaic": 0.0} else "its own",
+    )
+
+
+def test_resolve_training__the_architecture_page_says_the_same() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page.split('### What "auto" means by kind of round')[1].split("|\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[2:6]] for line in table.splitlines() if line.startswith("| ")]
+    header, cells = rows[0], rows[1:]
+    kinds = (resolve._FROM_SCRATCH, resolve._FULL, resolve._NEW_CLASSES, resolve._MORE_OF_THE_SAME)
+    assert header == ["from scratch", "full", "incremental, new classes", "incremental, no new classes"]
+    assert list(zip(*cells, strict=True)) == [in_the_architecture(kind) for kind in kinds]
