@@ -12,6 +12,7 @@ from bench.retention.summary import JOINT, Summary
 from bench.retention.table import by_scenario
 
 Point = tuple[float, float]
+_KEYS_A_PANEL = 3
 
 
 def pareto(points: Sequence[Point]) -> list[int]:
@@ -74,9 +75,9 @@ def _draw_classes(scenario: str, rows: Sequence[Row], items: Sequence[Summary], 
     for axis in flat[len(panels) :]:
         axis.axis("off")
     handles, labels = flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=min(len(labels), 8), fontsize=8)
-    figure.suptitle(f"{scenario}: mAP50 of every class over the deliveries (dashed: joint)")
-    figure.subplots_adjust(bottom=0.2, hspace=0.4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), _KEYS_A_PANEL * wide), fontsize=8)
+    figure.suptitle(f"{scenario}: every class (dashed: joint)", fontsize=11)
+    figure.supylabel("mAP50", fontsize=9)
     return _save(figure, path)
 
 
@@ -90,6 +91,7 @@ def _draw_panel(axis: Any, item: Summary, rows: Sequence[Row], joint: Summary | 
         if joint is not None and cell in joint.per_class:
             axis.axhline(joint.per_class[cell], color=colour, linestyle="--", linewidth=0.6, alpha=0.6)
     axis.set_title(item.method, fontsize=9)
+    axis.set_xlabel("after delivery", fontsize=8)
     axis.set_xticks(steps)
     axis.set_ylim(-0.02, 1.02)
     axis.grid(alpha=0.3)
@@ -106,7 +108,7 @@ def _figure(lines: int, wide: int, *, width: float, height: float) -> tuple[Any,
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    return pyplot.subplots(lines, wide, figsize=(width, height), squeeze=False)
+    return pyplot.subplots(lines, wide, figsize=(width, height), squeeze=False, layout="constrained")
 
 
 def _save(figure: Any, path: Path) -> Path:
