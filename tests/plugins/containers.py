@@ -87,13 +87,16 @@ class Containers:
         if not archive.exists():
             raise ProgramError(f"{archive} is missing: scripts/images.sh makes it")
         version = fingerprint(archive)
-        if stamp.exists() and stamp.read_text() == version and image in self.ctr("images", "ls", "-q").split():
+        if stamp.exists() and stamp.read_text() == version and image in self._images():
             return
         stamp.unlink(missing_ok=True)
         self.ctr("images", "import", str(archive))
-        if image not in self.ctr("images", "ls", "-q").split():
-            raise ProgramError(f"{archive} holds no {image}, but {self.ctr('images', 'ls', '-q')}")
+        if image not in self._images():
+            raise ProgramError(f"{archive} holds no {image}, but {self._images()}")
         stamp.write_text(version)
+
+    def _images(self) -> list[str]:
+        return self.ctr("images", "ls", "-q").split()
 
     def _forget_containers(self) -> None:
         for container in self.ctr("containers", "ls", "-q").split():
@@ -101,7 +104,7 @@ class Containers:
 
     def _forget_old_images(self) -> None:
         """The CRI keeps a name `sha256:...` for every version it has run, and by it 10 GB of layers of each trainer."""
-        old = [image for image in self.ctr("images", "ls", "-q").split() if not image.startswith(OUR_IMAGES)]
+        old = [image for image in self._images() if not image.startswith(OUR_IMAGES)]
         if old:
             self.ctr("images", "rm", "--sync", *old)
 

@@ -120,7 +120,7 @@ def in_the_architecture(kind: resolve._Defaults) -> tuple[str, ...]:
     return (
         str(kind.epochs),
         str(kind.steps) if kind.steps else "-",
-        str(kind.most_epochs) if kind.most_epochs < 10_000 else "-",
+        str(kind.most_epochs) if kind.most_epochs < resolve._Defaults.most_epochs else "-",
         f"{float(mantissa):g}e{int(exponent)}",
         "cosine" if kind.cosine else "line",
         {None: "never", 0.25: "a quarter of the epochs, at least 3"}[kind.patient_share],

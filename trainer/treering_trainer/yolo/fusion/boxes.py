@@ -79,13 +79,7 @@ def gather(
     spoken = torch.zeros((count, weights.shape[0]), device=boxes.device)
     for row in range(count):
         box = boxes[row]
-        left_top = torch.maximum(means[:, :2], box[:2])
-        right_bottom = torch.minimum(means[:, 2:], box[2:])
-        sides = (right_bottom - left_top).clamp(min=0.0)
-        common = sides[:, 0] * sides[:, 1]
-        area = (means[:, 2] - means[:, 0]) * (means[:, 3] - means[:, 1])
-        own = (box[2] - box[0]) * (box[3] - box[1])
-        found = common / (area + own - common).clamp(min=1e-9)
+        found = overlaps(means, box[None])[:, 0]
         speaker = (torch.arange(weights.shape[0], device=boxes.device) == members[row]).to(scores.dtype)
         weight = (weights * speaker).sum()
         open_to_it = (kinds == classes[row]) & ((spoken * speaker[None, :]).sum(1) == 0)
