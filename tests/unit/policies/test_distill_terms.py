@@ -8,16 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from treering_trainer.policies.distill.terms import (
-    box_distance,
-    class_distance,
-    corners,
-    distance_iou,
-    intersection_over_union,
-    on_objects,
-    side_distance,
-    weighted_mean,
-)
+from treering_trainer.policies.boxes import corners
+from treering_trainer.policies.distill.terms import box_distance, class_distance, side_distance, weighted_mean
 from treering_trainer.policies.interface import Dense
 
 
@@ -102,14 +94,6 @@ def test_weighted_mean__an_image_of_nothing_counts_for_little() -> None:
     assert weighted_mean(torch.ones(1, 100), torch.full((1, 100), 1e-4)).item() == pytest.approx(0.01)
 
 
-def test_corners__of_distributions_and_of_plain_distances_agree() -> None:
-    bins = torch.full((1, 4, 16, 2), -100.0)
-    bins[:, :, 2] = 100.0
-    wanted = torch.tensor([[[0.0, 16.0, 32.0, 48.0], [16.0, 0.0, 80.0, 64.0]]])
-    assert torch.allclose(corners(dense(bins), 64, 64), wanted)
-    assert torch.allclose(corners(dense(torch.full((1, 4, 1, 2), 2.0)), 64, 64), wanted)
-
-
 def test_box_distance__without_distributions_is_that_of_the_boxes() -> None:
     student, teacher = dense(torch.full((1, 4, 1, 2), 2.0).requires_grad_()), dense(torch.full((1, 4, 1, 2), 2.5))
     boxes = corners(student, 64, 64), corners(teacher, 64, 64)
@@ -120,17 +104,3 @@ def test_box_distance__without_distributions_is_that_of_the_boxes() -> None:
     assert bool((student.sides.grad < 0).all())  # growing brings them nearer
     same = box_distance(teacher, teacher, (boxes[1], boxes[1]), 2.0)
     assert torch.allclose(same, torch.zeros(1, 2), atol=1e-5)
-
-
-def test_distance_iou__knows_how_far_apart_boxes_are() -> None:
-    box, near, far = torch.tensor([[0.0, 0, 10, 10], [20.0, 0, 30, 10], [90.0, 0, 100, 10]])
-    assert distance_iou(box, box).item() == pytest.approx(1, abs=1e-5)
-    assert intersection_over_union(box, near).item() == 0
-    assert -1 < distance_iou(box, far) < distance_iou(box, near) < 0
-    assert distance_iou(box, near).item() == pytest.approx(-(20**2) / (30**2 + 10**2))
-
-
-def test_on_objects__only_in_the_image_that_has_the_object() -> None:
-    boxes = torch.tensor([[0.0, 0, 10, 10], [40.0, 40, 60, 60]]).repeat(2, 1, 1)
-    found = on_objects(boxes, torch.tensor([1]), torch.tensor([[0.0, 0, 10, 12]]))
-    assert found.tolist() == [[False, False], [True, False]]

@@ -24,6 +24,8 @@ from tests.plugins.tiny_training import (
 )
 from treering_trainer.dataset import Sample, no_boxes
 from treering_trainer.engine.order import Place
+from treering_trainer.policies.interface import Dense
+from treering_trainer.yolo import losses
 from treering_trainer.yolo.losses import PolicyLoss, heeded, split_ignored
 from treering_trainer.yolo.samples import training_set
 from treering_trainer.yolo.toolbox import YoloToolbox
@@ -90,6 +92,28 @@ def test_ignored_box__where_an_object_is_it_is_none_of_the_others() -> None:
     assert 0 < positive.sum() < len(positive)
     assert (gradient[0, 2, positive] > 0).all(), "pushed down where a b is"
     assert (gradient[0, 2, ~positive] == 0).all() and (gradient[0, 0] != 0).all()
+
+
+def test_unknown_class__counts_at_every_anchor_that_sees_a_labelled_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only at the few that the assigner gives it: else a new class takes over old ones that look like it."""
+    torch.manual_seed(0)
+    images, (x, y, width, height) = torch.rand(2, 3, IMAGE_SIZE, IMAGE_SIZE), (0.5, 0.5, 0.9, 0.9)
+    seen, half = anchors_of(ARCHITECTURE, images), torch.tensor([width, height]) / 2
+    near = inside(seen, (x, y, 0.6, 0.6))
+
+    def drawn(dense: Dense, *_: int) -> torch.Tensor:
+        """Anchors in the middle draw the object's box, all others a small one, such as that of a part of it."""
+        sizes = torch.where(near[:, None], half, torch.tensor(0.05))
+        centres = torch.where(near[:, None], torch.tensor([x, y]), seen)
+        return (torch.cat([centres - sizes, centres + sizes], dim=1) * IMAGE_SIZE).expand(len(dense.scores), -1, -1)
+
+    monkeypatch.setattr(losses, "corners", drawn)
+    unknown = (0, 3 + 2, *WHOLE), (1, 3 + 2, *WHOLE)
+    (gradient,) = gradients(ARCHITECTURE, images, batch_of(images, (0, 1, x, y, width, height), *unknown))
+    assigned = gradient[0, 1] < 0
+    assert assigned.sum() < near.sum()
+    assert torch.equal(gradient[0, 2] > 0, near | assigned)
+    assert (gradient[1, 2] == 0).all(), "in another image"
 
 
 def with_boxes(samples: Sequence[Sample], *, ignored: bool) -> list[Sample]:

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from treering_trainer.dataset import Boxes, Sample, intersection_over_union
+from treering_trainer.dataset import SAME_OBJECT, Boxes, Sample, intersection_over_union
 from treering_trainer.measures import Confusion
 from treering_trainer.policies.interface import Glance
 
-SAME_OBJECT = 0.5
-"""IoU from which a label and a detection are one object."""
 TOUCHED = 0.3
 """IoU from which a detection is not counted as unlabelled: an object labelled a little differently is labelled."""
 SURE = 0.6

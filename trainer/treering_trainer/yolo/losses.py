@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from treering_trainer.engine.ranks import ALONE, Rank
+from treering_trainer.policies.boxes import corners, labelled_objects, on_objects
 from treering_trainer.policies.interface import Dense, Policy, Toolbox
 
 AT_ONCE = 1024
@@ -43,7 +44,7 @@ class PolicyLoss:
         branches = self.toolbox.dense(self.model, predictions) if len(ignored) else ()
         for place, class_loss in enumerate(self._class_losses):
             class_loss.batch = batch
-            class_loss.heeded = heeded(branches[place], ignored) if branches else None
+            class_loss.heeded = heeded(branches[place], ignored) | told(branches[place], batch) if branches else None
         loss, items = self.criterion(predictions, batch)
         images = batch["img"].shape[0]
         total, shown = loss.sum(), dict(items)
@@ -81,7 +82,7 @@ class _WeighedClassLoss(nn.Module):
             if weights is not None:
                 loss = loss * weights
         if self.heeded is not None:
-            labelled = (targets > 0).any(dim=2, keepdim=True)  # an object of one class is none of the others
+            labelled = (targets > 0).any(dim=2, keepdim=True)  # also where its box is not the object's yet
             loss = loss * (self.heeded | labelled)
         return loss
 
@@ -115,6 +116,17 @@ def heeded(dense: Dense, ignored: torch.Tensor) -> torch.Tensor:
         ]
         covers.index_add_(0, places, (inside[0] & inside[1]).to(covers.dtype))
     return (covers == 0).view(images, classes, anchors).permute(0, 2, 1)
+
+
+def told(dense: Dense, batch: Mapping[str, Any]) -> torch.Tensor:
+    """(images, anchors, 1): whether an anchor's box is that of a labelled object, which is of its class and no other.
+
+    The assigner gives an object but a few of the anchors that see it. Were unknown classes ignored at the others,
+    nothing would keep a new class from taking over an old one that looks like it (`bench/retention/LOG.md`: kings of
+    the memory were king at .91 and jack at .89).
+    """
+    height, width = batch["img"].shape[2:]
+    return on_objects(corners(dense, width, height).detach(), *labelled_objects(batch))[:, :, None]
 
 
 def criterion_parts(criterion: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from treering_api import Distill
 from treering_trainer.dataset import Sample
+from treering_trainer.policies.boxes import corners, distance_iou, labelled_objects, on_objects
 from treering_trainer.policies.distill.teachers import (
     Notes,
     Teacher,
@@ -19,14 +20,7 @@ from treering_trainer.policies.distill.teachers import (
     refuse_other_grids,
     weights_digest,
 )
-from treering_trainer.policies.distill.terms import (
-    box_distance,
-    class_distance,
-    corners,
-    distance_iou,
-    on_objects,
-    weighted_mean,
-)
+from treering_trainer.policies.distill.terms import box_distance, class_distance, weighted_mean
 from treering_trainer.policies.interface import Account, Dense, Policy, Shown, Situation, Toolbox, TrainingData
 
 PROJECTORS = "distill_projectors"
@@ -153,14 +147,10 @@ class DistillPolicy(Policy):
             unknown_to: only objects of classes that this teacher does not know. It calls them by the name of the most
                 similar one it does, which their labels know better.
         """
-        height, width = batch["img"].shape[2:]
-        boxes, kinds = batch["bboxes"], batch["cls"].view(-1).long()
+        (images, objects), kinds = labelled_objects(batch), batch["cls"].view(-1).long()
         known = () if unknown_to is None else unknown_to.detector.names
         wanted = kinds.new_tensor([name not in known for name in self.situation.names], dtype=torch.bool)[kinds]
-        half = boxes[wanted, 2:4] / 2
-        centres = boxes[wanted, :2]
-        edges = torch.cat([centres - half, centres + half], dim=1)
-        return batch["batch_idx"].view(-1)[wanted].long(), edges * edges.new_tensor([width, height, width, height])
+        return images[wanted], objects[wanted]
 
     def _feature_distance(self, place: int, student: Dense, said: Dense) -> torch.Tensor:
         """ultralytics' feature loss, of every image by itself, for the mean not to depend on the batch."""

@@ -10,11 +10,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from treering_trainer.policies.boxes import distance_iou
 from treering_trainer.policies.interface import Dense
-
-SAME_OBJECT = 0.5
-"""IoU from which two boxes are of one object."""
-TINY = 1e-7
 
 
 def class_distance(student: torch.Tensor, teacher: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -72,51 +69,3 @@ def weighted_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         values: (images, anchors); `weights` likewise, at least 0.
     """
     return ((values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)).mean()
-
-
-def corners(dense: Dense, width: int, height: int) -> torch.Tensor:
-    """(images, anchors, 4) x1, y1, x2, y2 in pixels of the network's input, which is so wide and high."""
-    sides = dense.sides.float()
-    if sides.shape[2] > 1:
-        bins = torch.arange(sides.shape[2], device=sides.device, dtype=sides.dtype)
-        distances = torch.einsum("nsba,b->nsa", sides.softmax(dim=2), bins)
-    else:
-        distances = sides[:, :, 0]
-    distances = (distances * dense.strides).transpose(1, 2)
-    centres = dense.anchors * dense.anchors.new_tensor([width, height])
-    return torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1)
-
-
-def intersection_over_union(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """IoU of corners that broadcast, (..., 4); 0 where a box is turned inside out."""
-    shared = _extent(torch.maximum(one[..., :2], other[..., :2]), torch.minimum(one[..., 2:], other[..., 2:]))
-    areas = _extent(one[..., :2], one[..., 2:]).prod(-1) + _extent(other[..., :2], other[..., 2:]).prod(-1)
-    return shared.prod(-1) / (areas - shared.prod(-1) + TINY)
-
-
-def distance_iou(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """DIoU, -1..1: IoU less the squared distance of the centres over that of the enclosing box's corners (Zheng, 2020).
-
-    Args:
-        one: corners, (..., 4); `other` likewise.
-    """
-    apart = (one[..., :2] + one[..., 2:] - other[..., :2] - other[..., 2:]).square().sum(-1) / 4
-    around = torch.maximum(one[..., 2:], other[..., 2:]) - torch.minimum(one[..., :2], other[..., :2])
-    return intersection_over_union(one, other) - apart / (around.square().sum(-1) + TINY)
-
-
-def on_objects(boxes: torch.Tensor, images: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
-    """(images, anchors): whether an anchor's box is that of one of the objects.
-
-    Args:
-        boxes: (images, anchors, 4) corners.
-        images: (objects,) the image that each object is in; `objects`: (objects, 4) corners.
-    """
-    found = torch.zeros(boxes.shape[:2], dtype=torch.bool, device=boxes.device)
-    for image, box in zip(images.tolist(), objects, strict=True):
-        found[image] |= intersection_over_union(boxes[image], box) >= SAME_OBJECT
-    return found
-
-
-def _extent(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    return (high - low).clamp(min=0)
