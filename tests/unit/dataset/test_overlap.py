@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from treering_trainer.dataset import intersection_over_union, matches
+from treering_trainer.dataset import apart, intersection_over_union, matches
 
 LEFT, NEAR, RIGHT = (0.2, 0.5, 0.2, 0.2), (0.22, 0.5, 0.2, 0.2), (0.8, 0.5, 0.2, 0.2)
 
@@ -30,3 +30,18 @@ def test_matches__each_object_once(found: list[tuple[float, ...]], expected: lis
     truth = np.array([(0, *LEFT), (0, *RIGHT)])
     assert matches(np.asarray(found, dtype=float).reshape(-1, 6), truth) == expected
     assert matches(np.asarray(found, dtype=float).reshape(-1, 6), truth[:0]) == [-1] * len(found)
+
+
+@pytest.mark.parametrize(("overlap", "expected"), [(0.3, 1), (0.4, 2), (1.0, 2)])
+def test_apart__none_over_another_whatever_its_class(overlap: float, expected: int) -> None:
+    truth = np.array([(3, *LEFT)])
+    found = np.array([(0, 0.3, 0.5, 0.2, 0.2, 0.9), (0, *RIGHT, 0.9), (0, *LEFT, 0.9)])
+    left = apart(truth, found, overlap)
+    assert left.shape == (expected, 6)
+    assert (left[:, 1] != LEFT[0]).all(), "the very same box never stays"
+
+
+def test_apart__empty_on_either_side() -> None:
+    nothing, found = np.zeros((0, 5)), np.array([(0, *LEFT, 0.9)])
+    assert apart(nothing, found, 0.5).tolist() == [[0, *LEFT, 0.9]]
+    assert apart(np.array([(0, *LEFT)]), np.zeros((0, 6)), 0.5).shape == (0, 6)

@@ -16,7 +16,6 @@ from treering_trainer.memory import Memory, MemoryItem
 from treering_trainer.policies.interface import Glance, Situation, TrainingData
 from treering_trainer.policies.pseudo_labels import (
     PseudoLabelsPolicy,
-    add_boxes,
     fuse_guesses,
     least_confidence,
 )
@@ -57,21 +56,6 @@ def situation(teacher: Scripted | None, old: tuple[str, ...] = ("a", "b")) -> Si
 
 
 LEFT, RIGHT, MIDDLE = (0.2, 0.5, 0.2, 0.2), (0.8, 0.5, 0.2, 0.2), (0.5, 0.5, 0.2, 0.2)
-
-
-@pytest.mark.parametrize(("overlap", "expected"), [(0.3, 1), (0.4, 2), (1.0, 2)])
-def test_add_boxes__none_over_a_true_one_whatever_its_class(overlap: float, expected: int) -> None:
-    truth = np.array([(3, *LEFT)])
-    found = np.array([(0, 0.3, 0.5, 0.2, 0.2, 0.9), (0, *RIGHT, 0.9), (0, *LEFT, 0.9)])
-    added = add_boxes(truth, found, overlap)
-    assert added.shape == (expected, 5)
-    assert (added[:, 1] != LEFT[0]).all(), "the very same box is never added"
-
-
-def test_add_boxes__empty_on_either_side() -> None:
-    nothing, found = np.zeros((0, 5)), np.array([(0, *LEFT, 0.9)])
-    assert add_boxes(nothing, found, 0.5).tolist() == [[0, *LEFT]]
-    assert add_boxes(np.array([(0, *LEFT)]), np.zeros((0, 6)), 0.5).shape == (0, 5)
 
 
 def test_compose__old_classes_that_the_labels_do_not_speak_of() -> None:

@@ -136,6 +136,23 @@ def test_mix_memory__where_a_model_was_unsure_stays_unsure_in_an_image_that_come
     assert same.ignored.tolist() == [list(box(0, 0.3))], "of b the delivery speaks"
 
 
+def test_compose__what_people_marked_since_is_no_longer_what_a_model_took_it_for() -> None:
+    """A nine that the model of the tens called a ten: now that nines come, the image that comes again says nine."""
+    item = MemoryItem.of(sample("again", box(0, 0.1)), NAMES, increment="w47", classes=("a",)).model_copy(
+        update={
+            "guessed_classes": ("b",),
+            "guesses": (("b", *box(1, 0.5)[1:], 0.9), ("b", *box(1, 0.8)[1:], 0.9)),
+            "unsure": (("b", *box(1, 0.52)[1:], 0.2), ("b", *box(1, 0.3)[1:], 0.2)),
+        }
+    )
+    remembered = item.to_sample(Path("/bank"), {name: place for place, name in enumerate(NAMES)})
+    situation = Situation("incremental", 0, NAMES, ("a", "b"), None, Memory(items=(item,)), (remembered,))
+    data = TrainingData(NAMES, (sample("again", box(2, 0.5)),), (frozenset("c"),))
+    (again,) = ReplayPolicy(Replay(), situation).compose(data).new
+    assert again.boxes.tolist() == [list(box(2, 0.5)), list(box(0, 0.1)), list(box(1, 0.8))]
+    assert [row for row in again.ignored.tolist() if row[3] < 1] == [list(box(1, 0.3))]
+
+
 class Student:
     """Knows embeddings, all images different, and finds what it is told to."""
 

@@ -9,7 +9,7 @@ from treering_trainer.dataset.formats import ACCEPTED, Recognition, delivered, h
 from treering_trainer.dataset.labels import Fault, Labels, Limits, parse_labels
 from treering_trainer.dataset.layout import NAMES_FILES, list_pictures
 from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
-from treering_trainer.dataset.overlap import SAME_OBJECT, intersection_over_union, matches
+from treering_trainer.dataset.overlap import SAME_OBJECT, apart, intersection_over_union, matches
 from treering_trainer.dataset.read import read_dataset
 from treering_trainer.dataset.samples import Boxes, Checked, DataSet, Kind, Sample, Split, no_boxes
 from treering_trainer.dataset.tally import box_counts
@@ -30,6 +30,7 @@ __all__ = [
     "Recognition",
     "Sample",
     "Split",
+    "apart",
     "box_counts",
     "cross_check",
     "delivered",

@@ -23,6 +23,18 @@ def intersection_over_union(left: Boxes, right: Boxes) -> Boxes:
     return np.asarray(shared / np.maximum(areas - shared, 1e-12))
 
 
+def apart(boxes: Boxes, found: Boxes, overlap: float) -> Boxes:
+    """Those rows of `found` that do not cover a row of `boxes`, whatever its class.
+
+    Args:
+        boxes: (n, 5) class, centre x, centre y, width, height, or more columns; `found` likewise, (m, k).
+        overlap: IoU from which both are the same object, 0..1.
+    """
+    if not len(found) or not len(boxes):
+        return found
+    return np.asarray(found[(intersection_over_union(found[:, 1:5], boxes[:, 1:5]) < overlap).all(axis=1)])
+
+
 def matches(found: Boxes, truth: Boxes, least: float = SAME_OBJECT) -> list[int]:
     """For each detection the row of `truth` that it is, or -1; the surer one chooses first, each object is taken once.
 

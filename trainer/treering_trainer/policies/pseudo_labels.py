@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from treering_api import PseudoLabels
-from treering_trainer.dataset import Sample, intersection_over_union, matches
+from treering_trainer.dataset import Sample, apart, matches
 from treering_trainer.memory import Guess, Memory, MemoryItem, named_box
 from treering_trainer.policies.interface import Boxes, Detector, Policy, Situation, TrainingData
 from treering_trainer.records import Threshold
@@ -29,17 +29,6 @@ UNMEASURED = 0.3
 """Threshold of a class that too few boxes speak of."""
 Judged = list[tuple[float, bool]]
 """Detections of one class: confidence, and whether people marked that object."""
-
-
-def add_boxes(boxes: Boxes, found: Boxes, overlap: float) -> Boxes:
-    """Those rows of `found`, without their confidence, that do not cover a true box.
-
-    Args:
-        boxes: (n, 5) class, centre x, centre y, width, height.
-        found: (m, 6) the same with a confidence at the end.
-        overlap: IoU from which a found box is the same object as a true one, 0..1, whatever its class.
-    """
-    return np.asarray(_apart(boxes, found, overlap)[:, :5])
 
 
 def least_confidence(judged: Judged, precision: float) -> tuple[float, float]:
@@ -91,12 +80,12 @@ class PseudoLabelsPolicy(Policy):
         new, counts, unsure = list(data.new), Counter[str](), Counter[str]()
         for index, rows in zip(asked, found, strict=True):
             wanted = rows[[data.names[int(row[0])] in old - data.new_classes_known[index] for row in rows]]
-            apart = _apart(new[index].boxes, wanted, self.settings.overlap)
-            sure = apart[:, 5] >= least[apart[:, 0].astype(int)]
-            band = ~sure & (apart[:, 5] >= self.settings.ignore_band)
-            counts.update(data.names[int(row[0])] for row in apart[sure])
-            unsure.update(data.names[int(row[0])] for row in apart[band])
-            new[index] = _with_boxes(new[index], apart[sure], apart[band])
+            others = apart(new[index].boxes, wanted, self.settings.overlap)
+            sure = others[:, 5] >= least[others[:, 0].astype(int)]
+            band = ~sure & (others[:, 5] >= self.settings.ignore_band)
+            counts.update(data.names[int(row[0])] for row in others[sure])
+            unsure.update(data.names[int(row[0])] for row in others[band])
+            new[index] = _with_boxes(new[index], others[sure], others[band])
         return replace(
             data,
             new=tuple(new),
@@ -169,12 +158,6 @@ def _hits(judged: Judged) -> int:
     return sum(right for _, right in judged)
 
 
-def _apart(boxes: Boxes, found: Boxes, overlap: float) -> Boxes:
-    if not len(found) or not len(boxes):
-        return found
-    return np.asarray(found[(intersection_over_union(found[:, 1:5], boxes[:, 1:5]) < overlap).all(axis=1)])
-
-
 def _with_boxes(sample: Sample, sure: Boxes, unsure: Boxes) -> Sample:
     boxes = np.concatenate([sample.boxes, sure[:, :5]])
     return replace(sample, boxes=boxes, ignored=np.concatenate([sample.ignored, unsure[:, :5]]))
@@ -187,7 +170,7 @@ def _guess_again(item: MemoryItem, rows: Boxes, names: tuple[str, ...], settings
     earlier = _rows([guess for guess in (*item.guesses, *item.unsure) if guess[0] in unknown], index)
     seen = rows[[names[int(row[0])] in unknown for row in rows]]
     truth = item.people(index)
-    fused = _apart(truth, fuse_guesses(earlier, seen, settings.overlap), settings.overlap)
+    fused = apart(truth, fuse_guesses(earlier, seen, settings.overlap), settings.overlap)
     guesses = [(*named_box(row, names), float(row[5])) for row in fused]
     sure, band = settings.memory_confidence, settings.ignore_band
     return item.model_copy(

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from treering_api import Replay
-from treering_trainer.dataset import Boxes, Sample, matches
+from treering_trainer.dataset import SAME_OBJECT, Boxes, Sample, apart, matches
 from treering_trainer.memory import Candidates, MemoryItem, choose_balanced
 from treering_trainer.policies.interface import Detector, Keepsakes, Policy, Situation, TrainingData
 
@@ -119,7 +119,7 @@ class ReplayPolicy(Policy):
         if not self.situation.incremental or not self.situation.memory_samples:
             return data
         known = tuple(item.spoken for item in self.situation.memory.items)
-        samples = self.situation.memory_samples
+        samples = self._doubted(data)
         if self.settings.unknown == "ignore":
             samples = tuple(
                 ignore_unknown(sample, classes, data.names) for sample, classes in zip(samples, known, strict=True)
@@ -146,6 +146,27 @@ class ReplayPolicy(Policy):
         limit = settings.max_bytes
         chosen = choose(size) if limit is None else fit_bytes(choose, size, keepsakes.sizes_bytes, limit)
         return tuple(items[position] for position in chosen)
+
+    def _doubted(self, data: TrainingData) -> tuple[Sample, ...]:
+        """The memory without guesses on what people have marked since, in an image that comes again.
+
+        A model calls a class that it does not know by the name of the most similar one that it does.
+        """
+        marked = {sample.sha256: sample.boxes for sample in data.new}
+        index = {name: column for column, name in enumerate(data.names)}
+        result = []
+        for item, sample in zip(self.situation.memory.items, self.situation.memory_samples, strict=True):
+            boxes = marked.get(sample.sha256)
+            if boxes is not None:
+                people = item.people(index)
+                guesses = apart(boxes, sample.boxes[len(people) :], SAME_OBJECT)
+                sample = replace(
+                    sample,
+                    boxes=np.concatenate([people, guesses]),
+                    ignored=apart(boxes, sample.ignored, SAME_OBJECT),
+                )
+            result.append(sample)
+        return tuple(result)
 
     def _candidates(self, keepsakes: Keepsakes, student: Detector) -> Candidates:
         index = {name: column for column, name in enumerate(self.situation.names)}
