@@ -21,7 +21,8 @@ class _Defaults:
         epochs: passes over the round's images, at least.
         steps: optimizer steps that it takes to learn them, however few they are.
         most_epochs: where steps would ask for more, this many passes are enough.
-        learning_rate: AdamW's peak for a batch of 16.
+        learning_rate: AdamW's peak for this batch; it grows linearly with another.
+        batch: images per step.
         cosine: whether it falls along a cosine.
         patient_share: share of the epochs without a better score after which training stops early; None: never.
         overrides: of ultralytics' own defaults, such as its augmentation; the user's win.
@@ -29,6 +30,7 @@ class _Defaults:
 
     epochs: int
     learning_rate: float
+    batch: int = 16
     steps: int = 0
     most_epochs: int = 10_000
     cosine: bool = False
@@ -36,14 +38,15 @@ class _Defaults:
     overrides: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
-# One optimizer step per batch of 16. Measured by bench/retention (its LOG.md has every number). A small delivery needs
-# more passes: what a head learns is bound by steps, not by images. Mosaic is off in incremental rounds: in so few
-# epochs a picture that is cut up four ways is one picture less seen whole. From scratch: ultralytics' own 100 epochs.
+# One optimizer step per batch. Measured by bench/retention (its LOG.md has every number). A small delivery needs
+# more passes: what a head learns is bound by steps, not by images; so new classes come in half batches. Mosaic is off
+# in incremental rounds: in so few epochs a picture that is cut up four ways is one picture less seen whole. From
+# scratch: ultralytics' own 100 epochs.
 _WHOLE_PICTURES = {"mosaic": 0.0}
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
 _FULL = _Defaults(epochs=20, learning_rate=1e-3, steps=240, most_epochs=40)
 _NEW_CLASSES = _Defaults(
-    epochs=9, learning_rate=1e-3, steps=115, most_epochs=20, patient_share=0.25, overrides=_WHOLE_PICTURES
+    epochs=9, learning_rate=1e-3, batch=8, steps=115, most_epochs=20, patient_share=0.25, overrides=_WHOLE_PICTURES
 )
 _MORE_OF_THE_SAME = _Defaults(
     epochs=8, learning_rate=2e-4, steps=60, most_epochs=10, patient_share=0.25, overrides=_WHOLE_PICTURES
@@ -53,7 +56,6 @@ _MORE_OF_THE_SAME = _Defaults(
 # where it ends and is what is fallen back on: it is never cut short unless the user says so.
 _LEAST_VAL_IMAGES = 20
 _LEAST_PATIENCE = 3
-_REFERENCE_BATCH = 16
 # SGD: ultralytics' lr0 is 0.01 for SGD, ten times the rate above.
 _OPTIMIZER_FACTOR = {"AdamW": 1.0, "Adam": 1.0, "SGD": 10.0}
 _MOST_WORKERS = 8  # ultralytics' own default; more seldom help
@@ -88,6 +90,7 @@ def resolve_training(
     val_images: int = 0,
     gpu: bool = False,
     cpus: int = 2,
+    processes: int = 1,
 ) -> ResolvedTraining:
     """Choose what the user left open.
 
@@ -100,15 +103,17 @@ def resolve_training(
         val_images: images of the increments' val sets, on which early stopping would look.
         gpu: whether the round runs on a GPU; decides the precision.
         cpus: processors that may be used, at least 1; decides the loader's workers.
+        processes: that train together, at least 1, and share every batch evenly.
     """
     defaults = _defaults(strategy, new_classes, from_scratch)
     optimizer: Literal["AdamW", "Adam", "SGD"] = "AdamW" if training.optimizer == "auto" else training.optimizer
     precision: Literal["fp32", "fp16", "bf16"] = "fp16" if gpu else "fp32"
-    scaled = defaults.learning_rate * _OPTIMIZER_FACTOR[optimizer] * training.batch / _REFERENCE_BATCH
-    epochs = _epochs(defaults, images, training.batch) if training.epochs == "auto" else training.epochs
+    batch = math.ceil(defaults.batch / processes) * processes if training.batch == "auto" else training.batch
+    scaled = defaults.learning_rate * _OPTIMIZER_FACTOR[optimizer] * batch / defaults.batch
+    epochs = _epochs(defaults, images, batch) if training.epochs == "auto" else training.epochs
     return ResolvedTraining(
         epochs=epochs,
-        batch=training.batch,
+        batch=batch,
         learning_rate=scaled if training.learning_rate is None else training.learning_rate,
         final_learning_rate_share=training.final_learning_rate_share,
         warmup_epochs=min(training.warmup_epochs, float(epochs)),

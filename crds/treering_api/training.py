@@ -92,7 +92,11 @@ class Training(Block):
     epochs: Annotated[Int, Field(ge=1, le=10_000)] | Auto = Field(
         default="auto", description="Passes over the round's images, 1 to 10000, or auto."
     )
-    batch: Annotated[Int, Field(ge=1, le=4096)] = Field(default=16, description="Images per step, 1 to 4096.")
+    batch: Annotated[Int, Field(ge=1, le=4096)] | Auto = Field(
+        default="auto",
+        description="Images per step, of all GPUs together, 1 to 4096; auto: 8 in an incremental round with new "
+        "classes, else 16, or as many more as can be shared out evenly.",
+    )
     learning_rate: Annotated[Float, Field(gt=0, le=1)] | None = Field(
         default=None,
         description="Peak learning rate, above 0, at most 1. Absent: by optimizer, batch and kind of round.",

@@ -14,7 +14,9 @@ class LinearProbe(Block):
 
     enabled: Bool = Field(default=True, description="Off: the block stands there, but does nothing.")
     images: Annotated[Int, Field(ge=1, le=100_000)] = Field(
-        default=1000, description="Most images that are looked at, 1 to 100000; each once, without augmentation."
+        default=1000,
+        description="Most new images that are looked at, and as many remembered ones, 1 to 100000; each once, without "
+        "augmentation.",
     )
     steps: Annotated[Int, Field(ge=1, le=100_000)] = Field(
         default=300, description="Steps of the fit, on what the network says of those images; 1 to 100000."

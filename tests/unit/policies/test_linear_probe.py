@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,10 +19,12 @@ from tests.plugins.tiny_training import (
     make_recipe,
     make_samples,
     make_settings,
+    seeing_model,
     tensors_of,
     tiny_model,
 )
 from treering_api import LinearProbe
+from treering_trainer.dataset import Sample
 from treering_trainer.policies.interface import Shown, Situation
 from treering_trainer.policies.linear_probe import LinearProbePolicy, Seen, fit_rows, keep_anchors
 from treering_trainer.yolo.parts import class_branches
@@ -68,6 +73,34 @@ def test_warm_start__the_new_class_is_told_better(tmp_path: Path) -> None:
     before = loss_of_class_c()
     probe().warm_start(model, Shown(samples, fitted=FITTED))
     assert loss_of_class_c() < 0.8 * before
+
+
+def relabelled(samples: Sequence[Sample], kind: int) -> tuple[Sample, ...]:
+    return tuple(
+        replace(sample, boxes=np.column_stack([np.full(len(sample.boxes), kind), sample.boxes[:, 1:]]))
+        for sample in samples
+    )
+
+
+def test_warm_start__remembered_objects_of_other_classes_are_none_of_the_new_one(tmp_path: Path) -> None:
+    samples = make_samples(tmp_path, 12)
+    new, memory = relabelled(samples[:6], 2), relabelled(samples[6:], 0)
+
+    def score_on_memory(shown: Shown) -> float:
+        """Of class c where remembered objects are; they look as its own do."""
+        model, policy, found = seeing_model(NAMES), probe(), list[torch.Tensor]()
+        policy.warm_start(model, shown)
+        assert policy.account().forward_passes == len(shown.new) + len(shown.memory)
+        with torch.no_grad():
+            for images, batch in TOOLBOX.batches(memory, NAMES, batch=6):
+                for layer, features, targets in TOOLBOX.class_inputs(model, images, batch):
+                    assert layer.bias is not None
+                    at_object = targets[..., 0] > 0
+                    found.append(features[at_object] @ layer.weight[2, :, 0, 0] + layer.bias[2])
+        return float(torch.cat(found).sigmoid().mean())
+
+    alone, beside = score_on_memory(Shown(new, fitted=FITTED)), score_on_memory(Shown(new, memory, fitted=FITTED))
+    assert beside < 0.95 * alone
 
 
 def test_warm_start__a_class_that_no_image_shows_keeps_its_row(tmp_path: Path) -> None:
@@ -120,3 +153,5 @@ def test_keep_anchors__objects_all_background_by_weight() -> None:
     assert sorted(seen.targets[:2, 0].tolist()) == pytest.approx([0.0, 0.4])  # an old class's anchor is a hard negative
     assert float(seen.weights.sum()) == pytest.approx(1000)
     assert torch.equal(seen.weights[:2], torch.ones(2))
+    objects = keep_anchors(features, targets, (2,), torch.Generator().manual_seed(0), background=0)
+    assert torch.equal(objects.features, seen.features[:2]) and torch.equal(objects.weights, torch.ones(2))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -42,6 +43,27 @@ def test_resolve_training__defaults(
 )
 def test_resolve_training__learning_rate(training: Training, learning_rate: float) -> None:
     resolved = resolve_training(training, strategy="full", new_classes=True, from_scratch=False, images=1000)
+    assert resolved.learning_rate == pytest.approx(learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "new_classes", "processes", "batch", "learning_rate"),
+    [
+        pytest.param("full", True, 1, 16, 1e-3, id="full"),
+        pytest.param("incremental", False, 1, 16, 2e-4, id="more-of-the-same"),
+        pytest.param("incremental", True, 1, 8, 1e-3, id="new-classes"),
+        pytest.param("incremental", True, 8, 8, 1e-3, id="one-each"),
+        pytest.param("incremental", True, 3, 9, 1.125e-3, id="a-multiple-of-the-processes"),
+        pytest.param("incremental", True, 64, 64, 8e-3, id="more-processes-than-images"),
+    ],
+)
+def test_resolve_training__batch_by_kind_of_round_and_processes(
+    strategy: Literal["incremental", "full"], new_classes: bool, processes: int, batch: int, learning_rate: float
+) -> None:
+    resolved = resolve_training(
+        Training(), strategy=strategy, new_classes=new_classes, from_scratch=False, images=1000, processes=processes
+    )
+    assert resolved.batch == batch
     assert resolved.learning_rate == pytest.approx(learning_rate)
 
 
@@ -104,12 +126,17 @@ def test_resolve_policies__preset_none_adds_nothing() -> None:
         pytest.param(204, 16, 9, id="enough"),
         pytest.param(110, 16, 17, id="few-images-more-epochs"),
         pytest.param(110, 32, 20, id="a-larger-batch-has-fewer-steps"),
+        pytest.param(110, "auto", 9, id="a-smaller-one-more"),
         pytest.param(1, 16, 20, id="never-too-many"),
     ],
 )
-def test_resolve_training__epochs_by_steps(images: int, batch: int, epochs: int) -> None:
+def test_resolve_training__epochs_by_steps(images: int, batch: int | str, epochs: int) -> None:
     resolved = resolve_training(
-        Training(batch=batch), strategy="incremental", new_classes=True, from_scratch=False, images=images
+        Training.model_validate({"batch": batch}),
+        strategy="incremental",
+        new_classes=True,
+        from_scratch=False,
+        images=images,
     )
     assert resolved.epochs == epochs
 
@@ -121,6 +148,7 @@ def in_the_architecture(kind: resolve._Defaults) -> tuple[str, ...]:
         str(kind.epochs),
         str(kind.steps) if kind.steps else "-",
         str(kind.most_epochs) if kind.most_epochs < resolve._Defaults.most_epochs else "-",
+        str(kind.batch),
         f"{float(mantissa):g}e{int(exponent)}",
         "cosine" if kind.cosine else "line",
         {None: "never", 0.25: "a quarter of the epochs, at least 3"}[kind.patient_share],

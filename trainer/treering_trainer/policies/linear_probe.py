@@ -5,11 +5,13 @@ step, whatever its gradient, so a row needs hundreds of steps before it says any
 bend the features that old classes rest on. Linear probing first, then fine-tuning (LP-FT, Kumar et al., ICLR 2022)
 mends both: each image is looked at once (a forward pass, a third of a training pass), the detector's own assigner says
 which anchors should show which class, and logistic regression gives the rows. Nothing but the new rows changes.
+Remembered images say what a new class is not: their objects are of others, however alike they look (cards, strict
+split: rows that never saw a king called most kings jacks). Of what else they show, their labels say nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +20,12 @@ from torch import nn
 
 from treering_api import LinearProbe
 from treering_trainer.dataset import Sample
-from treering_trainer.policies.interface import Account, Policy, Shown, Situation
+from treering_trainer.policies.interface import Account, Policy, Shown, Situation, draw
 
 BATCH = 16
 """Images looked at together."""
 BACKGROUND = 64
-"""Anchors without any object that are kept of every image and level; they count for all that are left out."""
+"""Anchors without any object that are kept of every new image and level; they count for all that are left out."""
 RATE = 0.05
 DECAY = 1e-2
 """Of the standardised weights' mean square: keeps rows small where features do not tell classes apart."""
@@ -85,8 +87,8 @@ class LinearProbePolicy(Policy):
         return tuple(index for index, name in enumerate(self.situation.names) if acts and name not in fitted)
 
     def warm_start(self, model: nn.Module, shown: Shown) -> None:
-        """Look at the images and fit; a class that none of them shows keeps its row."""
-        samples = self._samples(shown)
+        """Look at new and as many remembered images, and fit; a class that no new image shows keeps its row."""
+        samples = draw(shown.new, self.settings.images, self.situation.seed)
         fresh = [
             index
             for index in self.fresh(shown.fitted)
@@ -94,11 +96,16 @@ class LinearProbePolicy(Policy):
         ]
         if not fresh:
             return
-        self.passes += len(samples)
+        memory = draw(shown.memory, len(samples), self.situation.seed)
+        self.passes += len(samples) + len(memory)
+        generator, levels = torch.Generator().manual_seed(self.situation.seed), dict[nn.Conv2d, list[Seen]]()
         with torch.no_grad():
-            levels = self._look(model, samples, fresh)
-        for layer, seen in levels.items():
-            self._fit(layer, seen, fresh)
+            for images, background in ((samples, BACKGROUND), (memory, 0)):
+                for layer, features, targets in self._look(model, images):
+                    seen = keep_anchors(features, targets, fresh, generator, background)
+                    levels.setdefault(layer, []).append(seen)
+        for layer, parts in levels.items():
+            self._fit(layer, _joined(parts), fresh)
 
     def account(self) -> Account:
         """Each image was looked at once."""
@@ -123,27 +130,21 @@ class LinearProbePolicy(Policy):
             layer.weight[places] = weight[:, :, None, None].to(layer.weight.dtype)
             layer.bias[places] = bias.to(layer.bias.dtype)
 
-    def _samples(self, shown: Shown) -> list[Sample]:
-        samples = list(shown.new)  # the labels of remembered images do not speak of new classes
-        if len(samples) <= self.settings.images:
-            return samples
-        generator = torch.Generator().manual_seed(self.situation.seed)
-        chosen = torch.randperm(len(samples), generator=generator)[: self.settings.images].tolist()
-        return [samples[index] for index in sorted(chosen)]
-
-    def _look(self, model: nn.Module, samples: Sequence[Sample], fresh: list[int]) -> dict[nn.Conv2d, Seen]:
+    def _look(
+        self, model: nn.Module, samples: Sequence[Sample]
+    ) -> Iterator[tuple[nn.Conv2d, torch.Tensor, torch.Tensor]]:
         toolbox = self.situation.toolbox
         assert toolbox is not None, "a round that trains has its toolbox"
-        generator = torch.Generator().manual_seed(self.situation.seed)
-        parts: dict[nn.Conv2d, list[Seen]] = {}
         for images, batch in toolbox.batches(samples, self.situation.names, batch=BATCH):
-            for layer, features, targets in toolbox.class_inputs(model, images, batch):
-                parts.setdefault(layer, []).append(keep_anchors(features, targets, fresh, generator))
-        return {layer: _joined(found) for layer, found in parts.items()}
+            yield from toolbox.class_inputs(model, images, batch)
 
 
 def keep_anchors(
-    features: torch.Tensor, targets: torch.Tensor, fresh: Sequence[int], generator: torch.Generator
+    features: torch.Tensor,
+    targets: torch.Tensor,
+    fresh: Sequence[int],
+    generator: torch.Generator,
+    background: int = BACKGROUND,
 ) -> Seen:
     """All anchors that show an object, and some of the others, drawn at random.
 
@@ -151,11 +152,12 @@ def keep_anchors(
         features: (images, anchors, channels).
         targets: (images, anchors, classes), all of them.
         fresh: classes whose targets are kept.
+        background: most anchors without any object that are kept of an image.
     """
     flat, wanted = features.flatten(0, 1), targets.flatten(0, 1)
     shows = wanted.amax(1) > 0
     empty = (~shows).nonzero().view(-1)
-    count = min(len(empty), BACKGROUND * len(features))
+    count = min(len(empty), background * len(features))
     drawn = empty[torch.randperm(len(empty), generator=generator)[:count].to(empty.device)]
     chosen = torch.cat([shows.nonzero().view(-1), drawn])
     weights = torch.ones(len(chosen), device=flat.device)

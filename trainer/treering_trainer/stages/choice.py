@@ -116,6 +116,7 @@ def _passes(
         new_classes=bool(new_classes),
         from_scratch=starts_from_scratch(bench, strategy),
         images=images,
+        processes=bench.crew.count,
     )
     return settings.epochs * images
 

@@ -30,11 +30,12 @@ def choose_crew(spec: Spec, environment: Mapping[str, str]) -> Crew:
     """Who trains together: a process for each GPU of `spec.compute.gpus`, on as many nodes as the environment says.
 
     Raises:
-        BadSpecError: the batch can't be shared out evenly.
+        BadSpecError: the batch that the spec asks for can't be shared out evenly.
     """
     gpus = spec.compute.gpus
     crew = crew_of(1 if gpus == "auto" else max(gpus, 1), environment)
-    crew.refuse_uneven(spec.training.batch)
+    if spec.training.batch != "auto":
+        crew.refuse_uneven(spec.training.batch)
     return crew
 
 

@@ -101,6 +101,7 @@ def settle(bench: Workbench, images: int = 1) -> ResolvedTraining:
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
         gpu=bench.device != "cpu",
         cpus=bench.threads,
+        processes=bench.crew.count,
     )
 
 
