@@ -13,6 +13,7 @@ from bench.retention.table import by_scenario
 
 Point = tuple[float, float]
 _KEYS_A_PANEL = 3
+_MARKERS = ".xs^*D"
 
 
 def pareto(points: Sequence[Point]) -> list[int]:
@@ -85,9 +86,9 @@ def _draw_panel(axis: Any, item: Summary, rows: Sequence[Row], joint: Summary | 
     mine = [row for row in rows if (row.method == item.method and row.rate == item.rate) or row.method == FIRST]
     steps = sorted({row.step for row in mine if row.seed in item.seeds})
     for place, cell in enumerate(item.per_class):
-        colour = f"C{place % 10}"
+        colour, marker = f"C{place % 10}", _MARKERS[place // 10 % len(_MARKERS)]  # there are ten colours
         curve = [_mean_at(mine, item.seeds, step, cell) for step in steps]
-        axis.plot(steps, curve, marker=".", color=colour, label=cell)
+        axis.plot(steps, curve, marker=marker, color=colour, label=cell)
         if joint is not None and cell in joint.per_class:
             axis.axhline(joint.per_class[cell], color=colour, linestyle="--", linewidth=0.6, alpha=0.6)
     axis.set_title(item.method, fontsize=9)
