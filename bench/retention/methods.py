@@ -31,6 +31,7 @@ class Method:
         strategy: `spec.strategy` of a line.
         epochs: of bare ones, or of a line's rounds after the first; None: Treering's default.
         rate: learning rate, as `epochs`.
+        batch: images per step of a line's rounds after the first; None: Treering's default.
         head_only: everything below the head is frozen (bare ones; a line says it in its policies).
     """
 
@@ -41,11 +42,12 @@ class Method:
     strategy: Literal["auto", "incremental"] = "incremental"
     epochs: int | None = None
     rate: float | None = None
+    batch: int | None = None
     head_only: bool = False
 
     def training(self) -> dict[str, Any]:
         """What a line's spec says of training after the first round."""
-        found = {"epochs": self.epochs, "learningRate": self.rate}
+        found = {"epochs": self.epochs, "batch": self.batch, "learningRate": self.rate}
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -78,11 +80,11 @@ _FIXED = (
     Method("auto", "line", "Treering as it comes, which chooses how to learn", strategy="auto"),
     Method("no-memory", "line", "Treering's defaults without a memory", {"replay": {"enabled": False}}),
     Method("plain", "line", "the plain recipe: 20 remembered images, pseudo-labels at .4, rate 2e-3, 14 epochs",
-           PLAIN, epochs=TUNING_EPOCHS, rate=2e-3),
+           PLAIN, epochs=TUNING_EPOCHS, rate=2e-3, batch=BATCH),
 )  # fmt: skip
 _ABLATIONS = tuple(
     Method(f"plain+{block}", "line", f"the plain recipe with {block}", {**PLAIN, block: dict(settings)},
-           epochs=TUNING_EPOCHS, rate=2e-3)
+           epochs=TUNING_EPOCHS, rate=2e-3, batch=BATCH)
     for block, settings in ALONE.items()
 )  # fmt: skip
 _DEFAULTS = Policies().resolve().active()
