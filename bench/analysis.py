@@ -140,7 +140,7 @@ def glance(options: argparse.Namespace, model: DetectionModel, samples: Sequence
 def train_epoch(options: argparse.Namespace, model: DetectionModel, samples: tuple[Sample, ...], folder: Path) -> float:
     """Seconds of one epoch, from its images a second: what happens around it counts for nothing."""
     settings = resolve_training(
-        Training(epochs=1), strategy="incremental", new_classes=True, from_scratch=False, images=len(samples),
+        Training(epochs=1), strategy="incremental", new_classes=1, from_scratch=False, images=len(samples),
         gpu=options.device != "cpu", cpus=available_processors(),
     )  # fmt: skip
     recipe = Recipe(

@@ -198,7 +198,7 @@ class Lesson:
     def _first_place(self) -> Path:
         step = self.course.steps[0]
         defaults = resolve_training(
-            Training(), strategy="full", new_classes=True, from_scratch=False, images=len(step.samples)
+            Training(), strategy="full", new_classes=1, from_scratch=False, images=len(step.samples)
         )
         learned = self._content(step.samples, step.classes)
         parts = (self.weights_digest, learned, self._measured_on, defaults, self.course.seed,

@@ -20,8 +20,9 @@ class _Defaults:
     Args:
         epochs: passes over the round's images, at least.
         steps: optimizer steps that it takes to learn them, however few they are.
+        steps_a_class: more of them for each new class after the first.
         most_epochs: where steps would ask for more, this many passes are enough.
-        learning_rate: AdamW's peak for this batch; it grows linearly with another.
+        learning_rate: AdamW's peak for this batch.
         batch: images per step.
         cosine: whether it falls along a cosine.
         patient_share: share of the epochs without a better score after which training stops early; None: never.
@@ -32,6 +33,7 @@ class _Defaults:
     learning_rate: float
     batch: int = 16
     steps: int = 0
+    steps_a_class: int = 0
     most_epochs: int = 10_000
     cosine: bool = False
     patient_share: float | None = None
@@ -39,14 +41,21 @@ class _Defaults:
 
 
 # One optimizer step per batch. Measured by bench/retention (its LOG.md has every number). A small delivery needs
-# more passes: what a head learns is bound by steps, not by images; so new classes come in half batches. Mosaic is off
-# in incremental rounds: in so few epochs a picture that is cut up four ways is one picture less seen whole. From
-# scratch: ultralytics' own 100 epochs.
+# more passes: what a head learns is bound by steps, not by images; so new classes come in half batches, and each takes
+# some more steps. Mosaic is off in incremental rounds: in so few epochs a picture that is cut up four ways is one
+# picture less seen whole. From scratch: ultralytics' own 100 epochs.
 _WHOLE_PICTURES = {"mosaic": 0.0}
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
 _FULL = _Defaults(epochs=20, learning_rate=1e-3, steps=240, most_epochs=40)
 _NEW_CLASSES = _Defaults(
-    epochs=9, learning_rate=1e-3, batch=8, steps=115, most_epochs=20, patient_share=0.25, overrides=_WHOLE_PICTURES
+    epochs=6,
+    learning_rate=2e-3,
+    batch=8,
+    steps=115,
+    steps_a_class=50,
+    most_epochs=20,
+    patient_share=0.25,
+    overrides=_WHOLE_PICTURES,
 )
 _MORE_OF_THE_SAME = _Defaults(
     epochs=8, learning_rate=2e-4, steps=60, most_epochs=10, patient_share=0.25, overrides=_WHOLE_PICTURES
@@ -58,6 +67,9 @@ _LEAST_VAL_IMAGES = 20
 _LEAST_PATIENCE = 3
 # SGD: ultralytics' lr0 is 0.01 for SGD, ten times the rate above.
 _OPTIMIZER_FACTOR = {"AdamW": 1.0, "Adam": 1.0, "SGD": 10.0}
+# The rate grows with the batch: in proportion for SGD (Goyal et al. 2017), with its square root where steps are divided
+# by the gradients' own size (Malladi et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms").
+_BATCH_POWER = {"AdamW": 0.5, "Adam": 0.5, "SGD": 1.0}
 _MOST_WORKERS = 8  # ultralytics' own default; more seldom help
 
 
@@ -84,7 +96,7 @@ def resolve_training(
     training: Training,
     *,
     strategy: Literal["incremental", "full"],
-    new_classes: bool,
+    new_classes: int,
     from_scratch: bool,
     images: int,
     val_images: int = 0,
@@ -97,7 +109,7 @@ def resolve_training(
     Args:
         training: what the user said.
         strategy: how this round learns; a line's first round counts as full.
-        new_classes: whether the round brings classes that the line does not know.
+        new_classes: how many classes the round brings that the line does not know.
         from_scratch: whether the round starts from an architecture without weights.
         images: that an epoch shows, new and remembered ones, at least 1.
         val_images: images of the increments' val sets, on which early stopping would look.
@@ -105,12 +117,13 @@ def resolve_training(
         cpus: processors that may be used, at least 1; decides the loader's workers.
         processes: that train together, at least 1, and share every batch evenly.
     """
-    defaults = _defaults(strategy, new_classes, from_scratch)
+    defaults = _defaults(strategy, from_scratch, brings=new_classes > 0)
     optimizer: Literal["AdamW", "Adam", "SGD"] = "AdamW" if training.optimizer == "auto" else training.optimizer
     precision: Literal["fp32", "fp16", "bf16"] = "fp16" if gpu else "fp32"
     batch = math.ceil(defaults.batch / processes) * processes if training.batch == "auto" else training.batch
-    scaled = defaults.learning_rate * _OPTIMIZER_FACTOR[optimizer] * batch / defaults.batch
-    epochs = _epochs(defaults, images, batch) if training.epochs == "auto" else training.epochs
+    larger = (batch / defaults.batch) ** _BATCH_POWER[optimizer]
+    scaled = defaults.learning_rate * _OPTIMIZER_FACTOR[optimizer] * larger
+    epochs = _epochs(defaults, images, batch, new_classes) if training.epochs == "auto" else training.epochs
     return ResolvedTraining(
         epochs=epochs,
         batch=batch,
@@ -128,8 +141,9 @@ def resolve_training(
     )
 
 
-def _epochs(defaults: _Defaults, images: int, batch: int) -> int:
-    enough = math.ceil(defaults.steps / math.ceil(images / batch))
+def _epochs(defaults: _Defaults, images: int, batch: int, new_classes: int) -> int:
+    steps = defaults.steps + defaults.steps_a_class * max(new_classes - 1, 0)
+    enough = math.ceil(steps / math.ceil(images / batch))
     return max(defaults.epochs, min(enough, defaults.most_epochs))
 
 
@@ -139,9 +153,9 @@ def _patience(defaults: _Defaults, epochs: int, val_images: int) -> int:
     return max(_LEAST_PATIENCE, int(defaults.patient_share * epochs))
 
 
-def _defaults(strategy: str, new_classes: bool, from_scratch: bool) -> _Defaults:
+def _defaults(strategy: str, from_scratch: bool, *, brings: bool) -> _Defaults:
     if from_scratch:
         return _FROM_SCRATCH
     if strategy == "full":
         return _FULL
-    return _NEW_CLASSES if new_classes else _MORE_OF_THE_SAME
+    return _NEW_CLASSES if brings else _MORE_OF_THE_SAME

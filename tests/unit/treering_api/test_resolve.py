@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("strategy", "new_classes", "from_scratch", "epochs", "learning_rate"),
     [
-        pytest.param("full", True, True, 100, 1e-3, id="from-scratch"),
-        pytest.param("full", True, False, 20, 1e-3, id="full"),
-        pytest.param("incremental", True, False, 9, 1e-3, id="new-classes"),
-        pytest.param("incremental", False, False, 8, 2e-4, id="more-of-the-same"),
+        pytest.param("full", 3, True, 100, 1e-3, id="from-scratch"),
+        pytest.param("full", 3, False, 20, 1e-3, id="full"),
+        pytest.param("incremental", 3, False, 6, 2e-3, id="new-classes"),
+        pytest.param("incremental", 0, False, 8, 2e-4, id="more-of-the-same"),
     ],
 )
 def test_resolve_training__defaults(
-    strategy: str, new_classes: bool, from_scratch: bool, epochs: int, learning_rate: float
+    strategy: str, new_classes: int, from_scratch: bool, epochs: int, learning_rate: float
 ) -> None:
     resolved = resolve_training(
         Training(), strategy=strategy, new_classes=new_classes, from_scratch=from_scratch, images=1000  # type: ignore[arg-type]
@@ -35,40 +35,41 @@ def test_resolve_training__defaults(
 @pytest.mark.parametrize(
     ("training", "learning_rate"),
     [
-        pytest.param(Training(batch=32), 2e-3, id="linear-in-the-batch"),
-        pytest.param(Training(batch=8), 5e-4, id="smaller-batch"),
+        pytest.param(Training(batch=64), 2e-3, id="root-of-the-batch"),
+        pytest.param(Training(batch=4), 5e-4, id="smaller-batch"),
         pytest.param(Training(optimizer="SGD"), 1e-2, id="another-optimizer"),
+        pytest.param(Training(optimizer="SGD", batch=64), 4e-2, id="linear-in-the-batch"),
         pytest.param(Training(batch=64, learning_rate=0.005), 0.005, id="given-is-not-scaled"),
     ],
 )
 def test_resolve_training__learning_rate(training: Training, learning_rate: float) -> None:
-    resolved = resolve_training(training, strategy="full", new_classes=True, from_scratch=False, images=1000)
+    resolved = resolve_training(training, strategy="full", new_classes=1, from_scratch=False, images=1000)
     assert resolved.learning_rate == pytest.approx(learning_rate)
 
 
 @pytest.mark.parametrize(
     ("strategy", "new_classes", "processes", "batch", "learning_rate"),
     [
-        pytest.param("full", True, 1, 16, 1e-3, id="full"),
-        pytest.param("incremental", False, 1, 16, 2e-4, id="more-of-the-same"),
-        pytest.param("incremental", True, 1, 8, 1e-3, id="new-classes"),
-        pytest.param("incremental", True, 8, 8, 1e-3, id="one-each"),
-        pytest.param("incremental", True, 3, 9, 1.125e-3, id="a-multiple-of-the-processes"),
-        pytest.param("incremental", True, 64, 64, 8e-3, id="more-processes-than-images"),
+        pytest.param("full", 2, 1, 16, 1e-3, id="full"),
+        pytest.param("incremental", 0, 1, 16, 2e-4, id="more-of-the-same"),
+        pytest.param("incremental", 2, 1, 8, 2e-3, id="new-classes"),
+        pytest.param("incremental", 2, 8, 8, 2e-3, id="one-each"),
+        pytest.param("incremental", 2, 5, 10, 2.236e-3, id="a-multiple-of-the-processes"),
+        pytest.param("incremental", 2, 32, 32, 4e-3, id="more-processes-than-images"),
     ],
 )
 def test_resolve_training__batch_by_kind_of_round_and_processes(
-    strategy: Literal["incremental", "full"], new_classes: bool, processes: int, batch: int, learning_rate: float
+    strategy: Literal["incremental", "full"], new_classes: int, processes: int, batch: int, learning_rate: float
 ) -> None:
     resolved = resolve_training(
         Training(), strategy=strategy, new_classes=new_classes, from_scratch=False, images=1000, processes=processes
     )
     assert resolved.batch == batch
-    assert resolved.learning_rate == pytest.approx(learning_rate)
+    assert resolved.learning_rate == pytest.approx(learning_rate, rel=1e-3)
 
 
 def test_resolve_training__warm_up_is_never_longer_than_the_training() -> None:
-    resolved = resolve_training(Training(epochs=1), strategy="full", new_classes=True, from_scratch=False, images=1000)
+    resolved = resolve_training(Training(epochs=1), strategy="full", new_classes=1, from_scratch=False, images=1000)
     assert (resolved.epochs, resolved.warmup_epochs) == (1, 1.0)
 
 
@@ -88,7 +89,7 @@ def test_resolve_training__patience(
 ) -> None:
     training = Training.model_validate({"patience": patience, "epochs": epochs})
     resolved = resolve_training(
-        training, strategy=strategy, new_classes=True, from_scratch=False, images=1000, val_images=val_images  # type: ignore[arg-type]
+        training, strategy=strategy, new_classes=1, from_scratch=False, images=1000, val_images=val_images  # type: ignore[arg-type]
     )  # fmt: skip
     assert resolved.patience == expected
 
@@ -96,16 +97,16 @@ def test_resolve_training__patience(
 def test_resolve_training__defaults_of_a_kind_of_round_and_the_user_s_word(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = dataclasses.replace(resolve._FULL, cosine=True, overrides={"mosaic": 0.5, "close_mosaic": 3})
     monkeypatch.setattr(resolve, "_FULL", defaults)
-    by_kind = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False, images=1000)
+    by_kind = resolve_training(Training(), strategy="full", new_classes=1, from_scratch=False, images=1000)
     assert (by_kind.cosine, by_kind.overrides) == (True, {"mosaic": 0.5, "close_mosaic": 3})
     own = Training(cosine=False, overrides={"mosaic": 1.0, "mixup": 0.1})
-    said = resolve_training(own, strategy="full", new_classes=True, from_scratch=False, images=1000)
+    said = resolve_training(own, strategy="full", new_classes=1, from_scratch=False, images=1000)
     assert (said.cosine, said.overrides) == (False, {"mosaic": 1.0, "close_mosaic": 3, "mixup": 0.1})
 
 
 @pytest.mark.parametrize(("gpu", "precision"), [(True, "fp16"), (False, "fp32")])
 def test_resolve_training__precision_follows_the_device(gpu: bool, precision: str) -> None:
-    resolved = resolve_training(Training(), strategy="full", new_classes=True, from_scratch=False, images=1000, gpu=gpu)
+    resolved = resolve_training(Training(), strategy="full", new_classes=1, from_scratch=False, images=1000, gpu=gpu)
     assert resolved.precision == precision
 
 
@@ -120,21 +121,23 @@ def test_resolve_policies__preset_none_adds_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "batch", "epochs"),
+    ("images", "batch", "new_classes", "epochs"),
     [
-        pytest.param(10_000, 16, 9, id="many-images"),
-        pytest.param(204, 16, 9, id="enough"),
-        pytest.param(110, 16, 17, id="few-images-more-epochs"),
-        pytest.param(110, 32, 20, id="a-larger-batch-has-fewer-steps"),
-        pytest.param(110, "auto", 9, id="a-smaller-one-more"),
-        pytest.param(1, 16, 20, id="never-too-many"),
+        pytest.param(10_000, 16, 1, 6, id="many-images"),
+        pytest.param(320, 16, 1, 6, id="enough"),
+        pytest.param(110, 16, 1, 17, id="few-images-more-epochs"),
+        pytest.param(110, 32, 1, 20, id="a-larger-batch-has-fewer-steps"),
+        pytest.param(110, "auto", 1, 9, id="a-smaller-one-more"),
+        pytest.param(110, "auto", 3, 16, id="each-class-takes-steps"),
+        pytest.param(320, "auto", 3, 6, id="unless-there-are-enough"),
+        pytest.param(1, 16, 1, 20, id="never-too-many"),
     ],
 )
-def test_resolve_training__epochs_by_steps(images: int, batch: int | str, epochs: int) -> None:
+def test_resolve_training__epochs_by_steps(images: int, batch: int | str, new_classes: int, epochs: int) -> None:
     resolved = resolve_training(
         Training.model_validate({"batch": batch}),
         strategy="incremental",
-        new_classes=True,
+        new_classes=new_classes,
         from_scratch=False,
         images=images,
     )
@@ -147,6 +150,7 @@ def in_the_architecture(kind: resolve._Defaults) -> tuple[str, ...]:
     return (
         str(kind.epochs),
         str(kind.steps) if kind.steps else "-",
+        str(kind.steps_a_class) if kind.steps_a_class else "-",
         str(kind.most_epochs) if kind.most_epochs < resolve._Defaults.most_epochs else "-",
         str(kind.batch),
         f"{float(mantissa):g}e{int(exponent)}",

@@ -113,7 +113,7 @@ def _passes(
     settings = resolve_training(
         bench.plan.spec.training,
         strategy=strategy,
-        new_classes=bool(new_classes),
+        new_classes=len(new_classes),
         from_scratch=starts_from_scratch(bench, strategy),
         images=images,
         processes=bench.crew.count,

@@ -95,7 +95,7 @@ def settle(bench: Workbench, images: int = 1) -> ResolvedTraining:
     return resolve_training(
         bench.plan.spec.training,
         strategy=analysis.strategy,
-        new_classes=bool(analysis.new_classes) or bench.merges,  # most rows of the head are new to the layers below
+        new_classes=len(names if bench.merges else analysis.new_classes),  # all rows are new to a merged trunk
         from_scratch=starts_from_scratch(bench, analysis.strategy),
         images=max(images, 1),
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
