@@ -62,7 +62,8 @@ _MORE_OF_THE_SAME = _Defaults(
 )
 # Early stopping also means that the best epoch is kept, not the last. On a val set of a few images, mAP goes up and
 # down by points from epoch to epoch, by chance: then it would pick the luckiest epoch. A full round starts far from
-# where it ends and is what is fallen back on: it is never cut short unless the user says so.
+# where it ends and is what is fallen back on: it is never cut short unless the user says so. New rows start fitted, and
+# a rising rate makes a model worse before it is better: the epochs of the warm-up come on top of the patience.
 _LEAST_VAL_IMAGES = 20
 _LEAST_PATIENCE = 3
 # SGD: ultralytics' lr0 is 0.01 for SGD, ten times the rate above.
@@ -124,14 +125,15 @@ def resolve_training(
     larger = (batch / defaults.batch) ** _BATCH_POWER[optimizer]
     scaled = defaults.learning_rate * _OPTIMIZER_FACTOR[optimizer] * larger
     epochs = _epochs(defaults, images, batch, new_classes) if training.epochs == "auto" else training.epochs
+    warmup = min(training.warmup_epochs, float(epochs))
     return ResolvedTraining(
         epochs=epochs,
         batch=batch,
         learning_rate=scaled if training.learning_rate is None else training.learning_rate,
         final_learning_rate_share=training.final_learning_rate_share,
-        warmup_epochs=min(training.warmup_epochs, float(epochs)),
+        warmup_epochs=warmup,
         cosine=defaults.cosine if training.cosine is None else training.cosine,
-        patience=_patience(defaults, epochs, val_images) if training.patience == "auto" else training.patience,
+        patience=_patience(defaults, epochs, warmup, val_images) if training.patience == "auto" else training.patience,
         optimizer=optimizer,
         optimizer_state=training.optimizer_state,
         precision=precision if training.precision == "auto" else training.precision,
@@ -147,10 +149,10 @@ def _epochs(defaults: _Defaults, images: int, batch: int, new_classes: int) -> i
     return max(defaults.epochs, min(enough, defaults.most_epochs))
 
 
-def _patience(defaults: _Defaults, epochs: int, val_images: int) -> int:
+def _patience(defaults: _Defaults, epochs: int, warmup_epochs: float, val_images: int) -> int:
     if defaults.patient_share is None or val_images < _LEAST_VAL_IMAGES:
         return 0
-    return max(_LEAST_PATIENCE, int(defaults.patient_share * epochs))
+    return max(_LEAST_PATIENCE, int(defaults.patient_share * epochs)) + math.ceil(warmup_epochs)
 
 
 def _defaults(strategy: str, from_scratch: bool, *, brings: bool) -> _Defaults:

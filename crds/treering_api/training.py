@@ -114,7 +114,7 @@ class Training(Block):
     patience: Annotated[Int, Field(ge=0, le=10_000)] | Auto = Field(
         default="auto",
         description="Epochs without a better score after which training stops early; 0: never; auto: a quarter of the "
-        "epochs, at least 3, in incremental rounds whose val sets have 20 images or more.",
+        "epochs, at least 3, and the warm-up's, in incremental rounds whose val sets have 20 images or more.",
     )
     optimizer: Literal["auto", "AdamW", "Adam", "SGD"] = Field(default="auto", description="auto: AdamW.")
     optimizer_state: Literal["fresh", "keep"] = Field(

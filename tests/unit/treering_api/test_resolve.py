@@ -76,8 +76,9 @@ def test_resolve_training__warm_up_is_never_longer_than_the_training() -> None:
 @pytest.mark.parametrize(
     ("patience", "strategy", "epochs", "val_images", "expected"),
     [
-        pytest.param("auto", "incremental", 20, 20, 5, id="a-quarter"),
-        pytest.param("auto", "incremental", 8, 500, 3, id="at-least-three"),
+        pytest.param("auto", "incremental", 20, 20, 5 + 3, id="a-quarter-and-the-warm-up"),
+        pytest.param("auto", "incremental", 8, 500, 3 + 3, id="at-least-three"),
+        pytest.param("auto", "incremental", 2, 500, 3 + 2, id="warm-up-to-the-end"),
         pytest.param("auto", "incremental", 20, 19, 0, id="val-sets-too-small"),
         pytest.param("auto", "full", 20, 500, 0, id="never-in-a-full-round"),
         pytest.param(7, "full", 20, 0, 7, id="given"),
@@ -155,7 +156,7 @@ def in_the_architecture(kind: resolve._Defaults) -> tuple[str, ...]:
         str(kind.batch),
         f"{float(mantissa):g}e{int(exponent)}",
         "cosine" if kind.cosine else "line",
-        {None: "never", 0.25: "a quarter of the epochs, at least 3"}[kind.patient_share],
+        {None: "never", 0.25: "a quarter of the epochs, at least 3, and the warm-up's"}[kind.patient_share],
         "no mosaic" if kind.overrides == {"mosaic": 0.0} else "its own",
     )
 
