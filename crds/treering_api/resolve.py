@@ -41,9 +41,9 @@ class _Defaults:
 
 
 # One optimizer step per batch. Measured by bench/retention (its LOG.md has every number). A small delivery needs
-# more passes: what a head learns is bound by steps, not by images; so new classes come in half batches, and each takes
-# some more steps. Mosaic is off in incremental rounds: in so few epochs a picture that is cut up four ways is one
-# picture less seen whole. From scratch: ultralytics' own 100 epochs.
+# more passes: what a head learns is bound by steps, not by images; so batches are small after the first round, and
+# each new class takes some more steps. Mosaic is off in incremental rounds: in so few epochs a picture that is cut up
+# four ways is one picture less seen whole. From scratch: ultralytics' own 100 epochs.
 _WHOLE_PICTURES = {"mosaic": 0.0}
 _FROM_SCRATCH = _Defaults(epochs=100, learning_rate=1e-3)
 _FULL = _Defaults(epochs=20, learning_rate=1e-3, steps=240, most_epochs=40)
@@ -58,7 +58,13 @@ _NEW_CLASSES = _Defaults(
     overrides=_WHOLE_PICTURES,
 )
 _MORE_OF_THE_SAME = _Defaults(
-    epochs=8, learning_rate=2e-4, steps=60, most_epochs=10, patient_share=0.25, overrides=_WHOLE_PICTURES
+    epochs=8,
+    learning_rate=3e-4,
+    batch=8,
+    steps=60,
+    most_epochs=10,
+    patient_share=0.25,
+    overrides=_WHOLE_PICTURES,
 )
 # Early stopping also means that the best epoch is kept, not the last. On a val set of a few images, mAP goes up and
 # down by points from epoch to epoch, by chance: then it would pick the luckiest epoch. A full round starts far from

@@ -94,8 +94,8 @@ class Training(Block):
     )
     batch: Annotated[Int, Field(ge=1, le=4096)] | Auto = Field(
         default="auto",
-        description="Images per step, of all GPUs together, 1 to 4096; auto: 8 in an incremental round with new "
-        "classes, else 16, or as many more as can be shared out evenly.",
+        description="Images per step, of all GPUs together, 1 to 4096; auto: 8 in an incremental round, "
+        "else 16, or as many more as can be shared out evenly.",
     )
     learning_rate: Annotated[Float, Field(gt=0, le=1)] | None = Field(
         default=None,

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
         pytest.param("full", 3, True, 100, 1e-3, id="from-scratch"),
         pytest.param("full", 3, False, 20, 1e-3, id="full"),
         pytest.param("incremental", 3, False, 6, 2e-3, id="new-classes"),
-        pytest.param("incremental", 0, False, 8, 2e-4, id="more-of-the-same"),
+        pytest.param("incremental", 0, False, 8, 3e-4, id="more-of-the-same"),
     ],
 )
 def test_resolve_training__defaults(
@@ -51,7 +51,7 @@ def test_resolve_training__learning_rate(training: Training, learning_rate: floa
     ("strategy", "new_classes", "processes", "batch", "learning_rate"),
     [
         pytest.param("full", 2, 1, 16, 1e-3, id="full"),
-        pytest.param("incremental", 0, 1, 16, 2e-4, id="more-of-the-same"),
+        pytest.param("incremental", 0, 1, 8, 3e-4, id="more-of-the-same"),
         pytest.param("incremental", 2, 1, 8, 2e-3, id="new-classes"),
         pytest.param("incremental", 2, 8, 8, 2e-3, id="one-each"),
         pytest.param("incremental", 2, 5, 10, 2.236e-3, id="a-multiple-of-the-processes"),
