@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from treering_api.training import Training
@@ -57,6 +57,8 @@ _NEW_CLASSES = _Defaults(
     patient_share=0.25,
     overrides=_WHOLE_PICTURES,
 )
+# Pseudo-labels alone hold the old classes then (cards: at the full rate they lost 7 points).
+_NOTHING_REMEMBERED = replace(_NEW_CLASSES, learning_rate=1e-3)
 _MORE_OF_THE_SAME = _Defaults(
     epochs=8,
     learning_rate=3e-4,
@@ -106,6 +108,7 @@ def resolve_training(
     new_classes: int,
     from_scratch: bool,
     images: int,
+    remembers: bool = True,
     val_images: int = 0,
     gpu: bool = False,
     cpus: int = 2,
@@ -119,12 +122,15 @@ def resolve_training(
         new_classes: how many classes the round brings that the line does not know.
         from_scratch: whether the round starts from an architecture without weights.
         images: that an epoch shows, new and remembered ones, at least 1.
+        remembers: whether some of them are remembered ones; without, new classes are learned at half the rate.
         val_images: images of the increments' val sets, on which early stopping would look.
         gpu: whether the round runs on a GPU; decides the precision.
         cpus: processors that may be used, at least 1; decides the loader's workers.
         processes: that train together, at least 1, and share every batch evenly.
     """
     defaults = _defaults(strategy, from_scratch, brings=new_classes > 0)
+    if defaults is _NEW_CLASSES and not remembers:
+        defaults = _NOTHING_REMEMBERED
     optimizer: Literal["AdamW", "Adam", "SGD"] = "AdamW" if training.optimizer == "auto" else training.optimizer
     precision: Literal["fp32", "fp16", "bf16"] = "fp16" if gpu else "fp32"
     batch = math.ceil(defaults.batch / processes) * processes if training.batch == "auto" else training.batch

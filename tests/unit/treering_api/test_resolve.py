@@ -105,6 +105,21 @@ def test_resolve_training__defaults_of_a_kind_of_round_and_the_user_s_word(monke
     assert (said.cosine, said.overrides) == (False, {"mosaic": 1.0, "close_mosaic": 3, "mixup": 0.1})
 
 
+@pytest.mark.parametrize(("new_classes", "remembers", "rate"), [(2, True, 2e-3), (2, False, 1e-3), (0, False, 3e-4)])
+def test_resolve_training__without_memory_new_classes_come_gently(
+    new_classes: int, remembers: bool, rate: float
+) -> None:
+    resolved = resolve_training(
+        Training(),
+        strategy="incremental",
+        new_classes=new_classes,
+        from_scratch=False,
+        images=100,
+        remembers=remembers,
+    )
+    assert resolved.learning_rate == rate
+
+
 @pytest.mark.parametrize(("gpu", "precision"), [(True, "fp16"), (False, "fp32")])
 def test_resolve_training__precision_follows_the_device(gpu: bool, precision: str) -> None:
     resolved = resolve_training(Training(), strategy="full", new_classes=1, from_scratch=False, images=1000, gpu=gpu)

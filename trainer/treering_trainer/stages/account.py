@@ -63,7 +63,7 @@ def versions() -> dict[str, str]:
 def settings(bench: Workbench) -> dict[str, str]:
     """What it takes to repeat the round: what "auto" became, the weights it started from, the policies in full."""
     train, plan = bench.record(TrainRecord), bench.plan
-    used = settle(bench, load_training(training_path(bench)).shown)
+    used = settle(bench, load_training(training_path(bench)))
     policies = effective_policies(bench)
     return {
         "seed": str(used.seed),

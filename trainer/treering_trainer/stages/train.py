@@ -11,6 +11,7 @@ from treering_api import ResolvedTraining, resolve_training
 from treering_trainer.engine.crew import Crew
 from treering_trainer.engine.moments import OptimizerState
 from treering_trainer.engine.recipe import Listener, Recipe
+from treering_trainer.policies.interface import TrainingData
 from treering_trainer.progress import EpochFinished, Message
 from treering_trainer.records import AnalyseRecord, EpochRecord, TrainRecord
 from treering_trainer.stages.evaluate import EvaluationSet, evaluation_sets, mean_map50_95, score
@@ -59,7 +60,7 @@ def train(bench: Workbench) -> TrainRecord:
 def make_recipe(bench: Workbench) -> Recipe:
     """The round's training, without any "auto" left."""
     data = load_training(training_path(bench))
-    settings = settle(bench, data.shown)
+    settings = settle(bench, data)
     sets = _val_sets(bench, data.names)
     return Recipe(
         names=data.names,
@@ -84,11 +85,11 @@ def make_recipe(bench: Workbench) -> Recipe:
     )
 
 
-def settle(bench: Workbench, images: int = 1) -> ResolvedTraining:
+def settle(bench: Workbench, data: TrainingData | None = None) -> ResolvedTraining:
     """`spec.training` with the defaults of this kind of round.
 
     Args:
-        images: that an epoch shows; decides the epochs alone.
+        data: what is trained on; decides epochs and rate. None: where only the other settings are asked for.
     """
     analysis = bench.record(AnalyseRecord)
     names = (*analysis.old_classes, *analysis.new_classes)
@@ -97,7 +98,8 @@ def settle(bench: Workbench, images: int = 1) -> ResolvedTraining:
         strategy=analysis.strategy,
         new_classes=len(names if bench.merges else analysis.new_classes),  # all rows are new to a merged trunk
         from_scratch=starts_from_scratch(bench, analysis.strategy),
-        images=max(images, 1),
+        images=data.shown if data else 1,
+        remembers=data is None or bench.merges or bool(data.memory) or data.merged_images > 0,
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
         gpu=bench.device != "cpu",
         cpus=bench.threads,
