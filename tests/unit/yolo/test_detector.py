@@ -68,7 +68,9 @@ def test_detect__answers_in_the_order_of_the_samples(tmp_path: Path) -> None:
     together = detector.detect(mixed[::-1], confidence=0.4, overlap=0.5)[::-1]
     for sample, rows in zip(mixed, together, strict=True):
         (alone,) = detector.detect([sample], confidence=0.4, overlap=0.5)
-        np.testing.assert_allclose(rows, alone, rtol=1e-4, atol=1e-4)
+        assert rows.shape == alone.shape
+        apart = np.abs(rows[:, None] - alone[None]).max(axis=2)  # equally sure boxes come in any order
+        assert max(apart.min(axis=0).max(), apart.min(axis=1).max()) < 2e-4
 
 
 def test_detect__nothing_to_look_at() -> None:
