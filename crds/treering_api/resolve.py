@@ -128,9 +128,7 @@ def resolve_training(
         cpus: processors that may be used, at least 1; decides the loader's workers.
         processes: that train together, at least 1, and share every batch evenly.
     """
-    defaults = _defaults(strategy, from_scratch, brings=new_classes > 0)
-    if defaults is _NEW_CLASSES and not remembers:
-        defaults = _NOTHING_REMEMBERED
+    defaults = _defaults(strategy, from_scratch, brings=new_classes > 0, remembers=remembers)
     optimizer: Literal["AdamW", "Adam", "SGD"] = "AdamW" if training.optimizer == "auto" else training.optimizer
     precision: Literal["fp32", "fp16", "bf16"] = "fp16" if gpu else "fp32"
     batch = math.ceil(defaults.batch / processes) * processes if training.batch == "auto" else training.batch
@@ -167,9 +165,11 @@ def _patience(defaults: _Defaults, epochs: int, warmup_epochs: float, val_images
     return max(_LEAST_PATIENCE, int(defaults.patient_share * epochs)) + math.ceil(warmup_epochs)
 
 
-def _defaults(strategy: str, from_scratch: bool, *, brings: bool) -> _Defaults:
+def _defaults(strategy: str, from_scratch: bool, *, brings: bool, remembers: bool) -> _Defaults:
     if from_scratch:
         return _FROM_SCRATCH
     if strategy == "full":
         return _FULL
-    return _NEW_CLASSES if brings else _MORE_OF_THE_SAME
+    if not brings:
+        return _MORE_OF_THE_SAME
+    return _NEW_CLASSES if remembers else _NOTHING_REMEMBERED

@@ -49,6 +49,12 @@ def by_ultralytics(sample: Sample, folder: Path, *, mirror: bool = False) -> np.
     return found
 
 
+def farthest(one: np.ndarray, other: np.ndarray) -> float:
+    """How far a row is from the nearest of the other's, at most; equally sure boxes come in any order."""
+    far = np.abs(one[:, None] - other[None]).max(axis=2)
+    return float(max(far.min(axis=0).max(), far.min(axis=1).max()))
+
+
 @pytest.mark.parametrize("size", [(96, 64), (64, 128), (192, 96)], ids=["wide", "tall-and-larger", "wide-and-larger"])
 def test_detect__finds_what_ultralytics_finds(size: tuple[int, int], tmp_path: Path) -> None:
     (sample,) = make_samples(tmp_path, 1, size=size)
@@ -58,8 +64,7 @@ def test_detect__finds_what_ultralytics_finds(size: tuple[int, int], tmp_path: P
     assert found.shape == expected.shape
     assert (found[:, 3:5] * size >= 1 - 1e-6).all(), "nothing but a line is left of a box in the margin"
     assert ((found[:, 1:5] >= 0) & (found[:, 1:5] <= 1)).all()
-    far = np.abs(found[:, None] - expected[None]).max(axis=2)  # equal confidences come in any order
-    assert max(far.min(axis=0).max(), far.min(axis=1).max()) < 1e-3
+    assert farthest(found, expected) < 1e-3
 
 
 def test_detect__answers_in_the_order_of_the_samples(tmp_path: Path) -> None:
@@ -69,8 +74,7 @@ def test_detect__answers_in_the_order_of_the_samples(tmp_path: Path) -> None:
     for sample, rows in zip(mixed, together, strict=True):
         (alone,) = detector.detect([sample], confidence=0.4, overlap=0.5)
         assert rows.shape == alone.shape
-        apart = np.abs(rows[:, None] - alone[None]).max(axis=2)  # equally sure boxes come in any order
-        assert max(apart.min(axis=0).max(), apart.min(axis=1).max()) < 2e-4
+        assert farthest(rows, alone) < 2e-4
 
 
 def test_detect__nothing_to_look_at() -> None:
