@@ -52,7 +52,9 @@ def test_two_rounds__what_the_store_holds_of_pictures(line: TestLine, deliveries
     assert answer.code == 0, answer.err
     first, second = line.lineage.rounds
     assert (first.verdict, second.verdict, second.strategy) == ("published", "published", "incremental")
-    found = pictures_in(line.store)
+    found, record = pictures_in(line.store), record_of(line, 2)
+    rate = {"images": 2e-3, "none": 1e-3}[memory]  # for batches of 8: new classes, and where nothing is remembered
+    assert record.train.learning_rate == pytest.approx(rate * (record.train.batch / 8) ** 0.5)
     if memory == "images":
         assert sum(name.startswith("bank/") for name in found) >= 4
         assert {name.rsplit("/", 1)[-1] for name in found if "/" in name and "bank/" not in name} == {"report.html"}
@@ -67,7 +69,6 @@ def test_two_rounds__what_the_store_holds_of_pictures(line: TestLine, deliveries
         assert json.loads((folder / name).read_bytes())["items"] == []
     digests = json.loads((folder / "learned.json").read_bytes())["increments"]["w1"]
     assert sha256_of(next((line.root / "w1/images/train").iterdir())) in digests
-    record = record_of(line, 2)
     assert (record.prepare.memory_images, "replay" in record.prepare.policies) == (0, False)
     sets = {score.name for score in record.evaluate.after}
     assert sets == {"golden", "w2"}, "the first delivery's val was measured in its own round alone"
