@@ -83,3 +83,17 @@ def test_images__need_a_folder(tmp_path: Path) -> None:
     done = images(path=os.environ["PATH"], cache=tmp_path)
     assert done.returncode == 1
     assert "usage: scripts/images.sh OUTDIR" in done.stderr
+
+
+def test_images__a_full_disk_is_said_before_the_archive_is_written(tmp_path: Path) -> None:
+    programs, cache = tmp_path / "bin", tmp_path / "cache"
+    programs.mkdir()
+    answers = {"buildah": "sha256:0", "cc": "", "df": "Avail\n3G", "id": "0"}
+    for name, answer in answers.items():
+        (programs / name).write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+        (programs / name).chmod(0o755)
+    done = images(str(tmp_path / "out"), "pause", path=f"{programs}:{os.environ['PATH']}", cache=cache)
+    assert done.returncode == 1
+    assert f"{cache}/treering/images: 3 GB of disk are free, an archive wants 10" in done.stderr
+    assert "a cache and may go" in done.stderr
+    assert not (tmp_path / "out").exists()
