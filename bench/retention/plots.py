@@ -13,7 +13,7 @@ from bench.retention.table import by_scenario
 
 Point = tuple[float, float]
 _KEYS_A_PANEL = 3
-_MARKERS = ".xs^*D"
+_MARKERS = "oXs^*D"
 
 
 def pareto(points: Sequence[Point]) -> list[int]:
@@ -52,15 +52,25 @@ def _draw_front(scenario: str, items: Sequence[Summary], path: Path) -> Path:
         front = pareto(points)
         axis.plot(*_columns([points[place] for place in front]), color="tab:green", alpha=0.5, zorder=1)
         for place, (item, cost, value) in enumerate(known):
-            colour = "tab:green" if place in front else "tab:gray"
+            colour, marker = _style(items.index(item))
             below, above = value.mean - value.low, value.high - value.mean
-            axis.errorbar(cost, value.mean, yerr=[[below], [above]], fmt="o", color=colour, capsize=3)
-            axis.annotate(item.method, (cost, value.mean), textcoords="offset points", xytext=(5, 4), fontsize=8)
+            axis.errorbar(
+                cost,
+                value.mean,
+                yerr=[[below], [above]],
+                fmt=marker,
+                color=colour,
+                markeredgecolor="black" if place in front else colour,
+                markersize=11 - 5 * place / len(known),  # of points that lie on one another every one shows
+                capsize=3,
+                label=item.method,
+            )
         axis.set_xlabel(label)
         axis.set_ylabel("mAP50, all")
         axis.set_xlim(left=0)
         axis.grid(alpha=0.3)
-    figure.suptitle(f"{scenario}: accuracy against cost, the Pareto front in green")
+    _legend(figure, axes[0], columns=6)
+    figure.suptitle(f"{scenario}: accuracy against cost (green, black edge: the Pareto front)")
     return _save(figure, path)
 
 
@@ -75,8 +85,7 @@ def _draw_classes(scenario: str, rows: Sequence[Row], items: Sequence[Summary], 
         _draw_panel(axis, item, rows, joint)
     for axis in flat[len(panels) :]:
         axis.axis("off")
-    handles, labels = flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), _KEYS_A_PANEL * wide), fontsize=8)
+    _legend(figure, flat[:1], columns=_KEYS_A_PANEL * wide)
     figure.suptitle(f"{scenario}: every class (dashed: joint)", fontsize=11)
     figure.supylabel("mAP50", fontsize=9)
     return _save(figure, path)
@@ -86,7 +95,7 @@ def _draw_panel(axis: Any, item: Summary, rows: Sequence[Row], joint: Summary | 
     mine = [row for row in rows if (row.method == item.method and row.rate == item.rate) or row.method == FIRST]
     steps = sorted({row.step for row in mine if row.seed in item.seeds})
     for place, cell in enumerate(item.per_class):
-        colour, marker = f"C{place % 10}", _MARKERS[place // 10 % len(_MARKERS)]  # there are ten colours
+        colour, marker = _style(place)
         curve = [_mean_at(mine, item.seeds, step, cell) for step in steps]
         axis.plot(steps, curve, marker=marker, color=colour, label=cell)
         if joint is not None and cell in joint.per_class:
@@ -96,6 +105,18 @@ def _draw_panel(axis: Any, item: Summary, rows: Sequence[Row], joint: Summary | 
     axis.set_xticks(steps)
     axis.set_ylim(-0.02, 1.02)
     axis.grid(alpha=0.3)
+
+
+def _style(place: int) -> tuple[str, str]:
+    """Colour and mark: there are ten colours, then the next mark."""
+    return f"C{place % 10}", _MARKERS[place // 10 % len(_MARKERS)]
+
+
+def _legend(figure: Any, axes: Sequence[Any], columns: int) -> None:
+    """One below all panels: names beside the points would lie on one another."""
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    wide = min(len(found), columns)
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=wide, fontsize=8)
 
 
 def _mean_at(rows: Sequence[Row], seeds: Sequence[int], step: int, cell: str) -> float:
