@@ -25,6 +25,8 @@ from safetensors.numpy import load_file
 from treering_api import IncrementalTrain, Lineage
 from treering_trainer import api
 from treering_trainer.cli.app import run_app
+from treering_trainer.progress import EpochFinished, Event, StageStarted
+from treering_trainer.records import RoundRecord
 
 TINY = """\
 nc: 3
@@ -159,12 +161,32 @@ class TestLine:
         assert "Traceback" not in answer.err
         return error
 
+    def stop_before(self, stage: str) -> list[Event]:
+        """Run the line up to a stage, as if interrupted there; gives what it told until then."""
+        told: list[Event] = []
+
+        def observer(event: Event) -> None:
+            told.append(event)
+            if isinstance(event, StageStarted) and event.stage == stage:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            api.run(self.resource, workdir=self.work, observer=observer)
+        return told
+
+    def folder(self, round_number: int) -> Path:
+        """Where the store keeps a round that came to an end."""
+        attempt = next(item.attempt for item in self.lineage.rounds if item.round == round_number)
+        return self.store / "rounds" / f"{round_number:04d}" / f"attempt-{attempt}"
+
+    def record(self, round_number: int) -> RoundRecord:
+        """What such a round says of itself."""
+        return RoundRecord.model_validate_json((self.folder(round_number) / "record.json").read_bytes())
+
     def weights(self, round_number: int) -> str:
         """A digest of a round's published weights, bit by bit; the file's own header has no fixed order."""
-        summary = next(item for item in self.lineage.rounds if item.round == round_number)
-        folder = self.store / "rounds" / f"{round_number:04d}" / f"attempt-{summary.attempt}"
         digest = hashlib.sha256()
-        for name, tensor in sorted(load_file(folder / "model.safetensors").items()):
+        for name, tensor in sorted(load_file(self.folder(round_number) / "model.safetensors").items()):
             digest.update(name.encode())
             digest.update(tensor.tobytes())
         return digest.hexdigest()
@@ -177,6 +199,11 @@ class TestLine:
         copied = json.loads(json.dumps(self.spec))
         copied["store"]["uri"] = (root / "store").as_uri()
         return TestLine(root, copied, capture)
+
+
+def trained_in(told: Sequence[Event]) -> bool:
+    """Whether any epoch ended in what `TestLine.stop_before` gave."""
+    return any(isinstance(event, EpochFinished) for event in told)
 
 
 def expect(error: dict[str, Any], code: int, where: str, found: str, mend: str) -> None:

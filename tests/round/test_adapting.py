@@ -9,7 +9,6 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tests.plugins.lines import TestLine, draw_delivery
-from tests.round.test_growth import record_of
 
 ALONE = {"batchNorm": {"alone": True}}
 
@@ -41,7 +40,7 @@ def test_alone__a_delivery_without_a_label_is_adapted_to_and_published(grown: Te
     before, after = weights_of(grown, 1), weights_of(grown, 2)
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed and all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in changed)
-    record = record_of(grown, 2)
+    record = grown.record(2)
     assert (record.train.epochs, record.train.image_passes, record.train.forward_passes) == ((), 0, 14)
     page = (grown.store / "rounds/0002/attempt-1/report.html").read_text()
     assert "No weights were trained." in page and "measured on 14 images" in page
@@ -65,7 +64,7 @@ def test_alone__a_later_full_round_leaves_the_unlabelled_delivery_out(grown: Tes
     grown.spec |= {"policies": {}, "strategy": "full"}
     answer = grown.run()
     assert answer.code == 0, answer.err
-    assert record_of(grown, 3).prepare.new_images == 8 + 6
+    assert grown.record(3).prepare.new_images == 8 + 6
 
 
 def test_alone__new_classes_are_refused_before_anything_is_made(grown: TestLine) -> None:
@@ -86,7 +85,7 @@ def test_weight_merge_and_ewc__in_a_round__tell_what_they_chose_and_leave_what_t
     grown.spec["policies"] = {"weightMerge": {"points": 2, "images": 4}, "ewc": {"images": 4}}
     answer = grown.run()
     assert answer.code == 0, answer.err
-    record = record_of(grown, 2)
+    record = grown.record(2)
     assert set(record.train.chosen) == {f"weightMerge, {name}" for name in ("backbone", "neck", "head", "score")}
     assert record.train.forward_passes > 0 and record.train.epochs[-1].losses["ewc"] >= 0
     folder = grown.store / "rounds/0002/attempt-1"

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from tests.plugins.lines import TestLine, draw_delivery
 from tests.round.conftest import Deliveries
 from treering_trainer.analysis.history import Statistics
-from treering_trainer.records import AnalyseRecord, RoundRecord
-
-
-def folder_of(line: TestLine, number: int) -> Path:
-    attempt = next(item.attempt for item in line.lineage.rounds if item.round == number)
-    return line.store / "rounds" / f"{number:04d}" / f"attempt-{attempt}"
-
-
-def analysed(line: TestLine, number: int) -> AnalyseRecord:
-    return RoundRecord.model_validate_json((folder_of(line, number) / "record.json").read_bytes()).analyse
 
 
 def kept(line: TestLine, number: int) -> Statistics:
-    return Statistics.model_validate_json((folder_of(line, number) / "statistics.json").read_bytes())
+    return Statistics.model_validate_json((line.folder(number) / "statistics.json").read_bytes())
 
 
 def test_statistics__each_round_keeps_all_increments_in_its_own_models_space(grown: TestLine) -> None:
@@ -46,8 +35,8 @@ def test_statistics__without_a_memory_numbers_are_kept_and_pictures_are_not(
     line.spec["increments"] = [{"name": name, "uri": (line.root / name).as_uri()} for name in ("w1", "w2")]
     line.spec["policies"] = {"replay": {"enabled": False}}
     assert line.run().code == 0
-    assert json.loads((folder_of(line, 2) / "memory.json").read_text())["items"] == []
-    found = analysed(line, 2).analysis
+    assert json.loads((line.folder(2) / "memory.json").read_text())["items"] == []
+    found = line.record(2).analyse.analysis
     assert found is not None and found.drift is not None
     assert found.drift.old_images == 14
     assert found.looks["brightness"].old is not None
@@ -59,7 +48,7 @@ def test_statistics__without_a_memory_numbers_are_kept_and_pictures_are_not(
 def test_auto__its_choice_and_the_numbers_stand_in_record_lineage_and_report(grown: TestLine) -> None:
     grown.spec["strategy"] = "auto"
     assert grown.run().code == 0
-    record = analysed(grown, 2)
+    record = grown.record(2).analyse
     assert record.decision is not None
     assert record.decision.measures["newClasses"] == 1
     assert record.decision.answer("strategy") == record.strategy
@@ -67,7 +56,7 @@ def test_auto__its_choice_and_the_numbers_stand_in_record_lineage_and_report(gro
     summary = grown.lineage.rounds[-1]
     assert summary.measured is not None
     assert summary.measured.would_change == tuple(text[:200] for text in record.decision.would_change[:3])
-    assert 'id="incoming"' in (folder_of(grown, 2) / "report.html").read_text()
+    assert 'id="incoming"' in (grown.folder(2) / "report.html").read_text()
 
 
 def test_retrain__the_round_that_is_due_learns_everything(grown: TestLine, deliveries: Deliveries) -> None:
@@ -75,7 +64,7 @@ def test_retrain__the_round_that_is_due_learns_everything(grown: TestLine, deliv
     grown.spec["retrain"] = {"everyRounds": 1}
     assert grown.run().code == 0
     assert [item.strategy for item in grown.lineage.rounds] == ["full", "incremental", "full"]
-    assert "spec.retrain.everyRounds is 1" in analysed(grown, 3).reason
+    assert "spec.retrain.everyRounds is 1" in grown.record(3).analyse.reason
     assert {portrait.name for portrait in kept(grown, 3).portraits} == {"w1", "w2", "w3"}
 
 

@@ -75,15 +75,7 @@ def test_a_mended_delivery_is_learned_by_the_next_run(line: TestLine, delivery: 
 
 
 def test_a_delivery_changed_after_it_was_verified__the_round_starts_anew(line: TestLine, delivery: Path) -> None:
-    from treering_trainer import api
-    from treering_trainer.progress import Event, StageStarted
-
-    def observer(event: Event) -> None:
-        if isinstance(event, StageStarted) and event.stage == "evaluate":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        api.run(line.resource, workdir=line.work, observer=observer)
+    line.stop_before("evaluate")
     draw_delivery(delivery, ("ring", "bark"), 10, seed=1, split="train")
     answer = line.run()
     assert answer.code == 0

@@ -5,24 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from pathlib import Path
 
-import pytest
-
-from tests.plugins.lines import TINY, TestLine, draw_delivery, expect
+from tests.plugins.lines import TestLine, draw_delivery, expect
 from tests.plugins.s3_servers import S3Bucket
 from tests.round.conftest import Deliveries
-from treering_api import StoreError
 from treering_trainer import api
-from treering_trainer.records import RoundRecord
 from treering_trainer.report.account import box_rows
 from treering_trainer.store import Connection, open_store, push, sha256_of
-
-
-def record_of(line: TestLine, round_number: int) -> RoundRecord:
-    attempt = next(item.attempt for item in line.lineage.rounds if item.round == round_number)
-    path = line.store / "rounds" / f"{round_number:04d}" / f"attempt-{attempt}" / "record.json"
-    return RoundRecord.model_validate_json(path.read_bytes())
 
 
 def test_two_increments_in_one_run__each_on_top_of_the_last(line: TestLine, deliveries: Deliveries) -> None:
@@ -51,7 +40,7 @@ def test_two_increments_in_one_run__each_on_top_of_the_last(line: TestLine, deli
 
 
 def test_the_record_says_what_it_takes_to_repeat_the_round(grown: TestLine) -> None:
-    record = record_of(grown, 1)
+    record = grown.record(1)
     assert {"treering", "python", "torch", "ultralytics"} <= record.versions.keys()
     assert record.settings["seed"] == "0"
     assert record.settings["optimizer"] == "AdamW"
@@ -90,8 +79,8 @@ def test_a_class_that_is_only_listed_waits_for_its_first_box(line: TestLine, del
     draw_delivery(line.root / "w2", ("leaf",), 6, seed=2, names=everything)
     line.spec["increments"] = [{"name": name, "uri": (line.root / name).as_uri()} for name in ("w1", "w2")]
     assert line.run().code == 0
-    assert record_of(line, 1).prepare.classes == ("bark", "ring")
-    assert record_of(line, 2).analyse.new_classes == ("leaf",)
+    assert line.record(1).prepare.classes == ("bark", "ring")
+    assert line.record(2).analyse.new_classes == ("leaf",)
 
 
 def test_classes_renamed_by_the_spec__in_deliveries_and_holdouts(line: TestLine) -> None:
@@ -102,7 +91,7 @@ def test_classes_renamed_by_the_spec__in_deliveries_and_holdouts(line: TestLine)
     assert line.run().code == 0
     assert line.lineage.current is not None
     assert line.lineage.current.classes == ("ring", "bark")
-    assert set(record_of(line, 1).evaluate.after[0].classes) == {"ring", "bark"}
+    assert set(line.record(1).evaluate.after[0].classes) == {"ring", "bark"}
 
 
 def test_without_a_holdout_a_share_is_held_back__and_stays_out_of_every_later_round(
@@ -126,7 +115,7 @@ def test_without_a_holdout_a_share_is_held_back__and_stays_out_of_every_later_ro
     assert line.lineage.learned == ("w1", "w2")
     assert len(trained) >= 10
     assert not held & trained
-    assert [finding.code for finding in record_of(line, 2).verify.findings if "MeasuredOn" in finding.code]
+    assert [finding.code for finding in line.record(2).verify.findings if "MeasuredOn" in finding.code]
 
 
 def test_pictures_of_an_earlier_round_never_become_a_measure(line: TestLine, deliveries: Deliveries) -> None:
@@ -185,7 +174,7 @@ def test_a_model_of_an_older_version_says_nothing_of_what_it_learned(grown: Test
 def test_the_memory_is_counted_in_the_record(grown: TestLine) -> None:
     answer = grown.run()
     assert answer.code == 0
-    record = record_of(grown, 2)
+    record = grown.record(2)
     counts = {count.kind: count for count in record.verify.counts}
     assert (counts["memory"].images, sum(counts["memory"].boxes.values())) == (8, 8)  # all of so few
     assert sum(row.memory for row in box_rows(record)) == 8
@@ -201,7 +190,7 @@ def test_classes_that_nothing_is_measured_on_are_named(grown: TestLine, deliveri
     assert answer.code == 0, answer.err
     told = "no hold-out and no val picture shows bark, leaf: not compared by the gate"
     assert told in answer.out + answer.err
-    finding = next(item for item in record_of(grown, 2).verify.findings if item.code == "NotMeasured")
+    finding = next(item for item in grown.record(2).verify.findings if item.code == "NotMeasured")
     assert (finding.severity, finding.found) == ("warning", told)
     assert "to a hold-out" in finding.mend
 
@@ -218,52 +207,8 @@ def test_an_old_delivery_with_a_class_nobody_knows(line: TestLine, deliveries: D
     line.spec["strategy"] = "auto"
     line.spec["policies"] = {"replay": {"ratio": 1.0}}
     assert line.run().code == 0
-    assert record_of(line, 2).analyse.strategy == "incremental"
-    assert "it now shows root" in record_of(line, 2).analyse.reason
-
-
-def test_base_weights_with_a_blank_in_their_name__and_replaced_before_the_round_ended(line: TestLine) -> None:
-    base = line.root / "my tiny.yaml"
-    base.write_text(TINY)
-    line.spec["model"]["base"] = base.as_uri()
-    assert "%20" in line.spec["model"]["base"]
-    stop_before(line, "evaluate")
-    base.write_text(TINY.replace("0.0625", "0.1250"))
-    stages: list[str] = []
-    stop_before(line, "evaluate", stages)
-    assert "trained" in stages
-    stages.clear()
-    stop_before(line, "evaluate", stages)
-    assert stages == []
-
-
-def stop_before(line: TestLine, stage: str, seen: list[str] | None = None) -> None:
-    """Run the line up to a stage; notes in `seen` whether it trained."""
-    from treering_trainer.progress import EpochFinished, Event, StageStarted
-
-    def observer(event: Event) -> None:
-        if isinstance(event, EpochFinished) and seen is not None:
-            seen.append("trained")
-        if isinstance(event, StageStarted) and event.stage == stage:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        api.run(line.resource, workdir=line.work, observer=observer)
-
-
-@pytest.mark.parametrize("name", ["record.json", "report.html"])
-def test_an_exported_page_or_record_that_was_damaged_is_not_published(line: TestLine, name: str) -> None:
-    from treering_trainer.progress import Event, StageStarted
-
-    def observer(event: Event) -> None:
-        if isinstance(event, StageStarted) and event.stage == "publish":
-            path = next(line.work.glob(f"rounds/*/export/{name}"))
-            path.write_bytes(path.read_bytes() + b" ")
-
-    with pytest.raises(StoreError, match=name):
-        api.run(line.resource, workdir=line.work, observer=observer)
-    assert not (line.store / "lineage.json").exists()
-    assert line.run().code == 0  # the next try describes the round anew
+    assert line.record(2).analyse.strategy == "incremental"
+    assert "it now shows root" in line.record(2).analyse.reason
 
 
 def test_half_precision_on_a_cpu__is_said_and_recorded_as_what_it_is(line: TestLine) -> None:
@@ -271,7 +216,7 @@ def test_half_precision_on_a_cpu__is_said_and_recorded_as_what_it_is(line: TestL
     answer = line.run()
     assert answer.code == 0, answer.err
     assert "bf16 was asked for, a CPU trains in fp32" in " ".join((answer.out + answer.err).split())
-    assert record_of(line, 1).settings["precision"] == "fp32"
+    assert line.record(1).settings["precision"] == "fp32"
 
 
 def watch_training(line: TestLine, trained: set[str]) -> None:
@@ -290,7 +235,7 @@ def test_auto_retrains_fully_while_the_history_is_small(grown: TestLine, deliver
     grown.spec["strategy"] = "auto"
     grown.spec["policies"] = {"replay": {"ratio": 1.0, "epochShare": 2}}
     assert grown.run().code == 0
-    record = record_of(grown, 2)
+    record = grown.record(2)
     assert record.analyse.strategy == "full"
     assert "retraining on all costs only 1.00 times as much" in record.analyse.reason
     assert record.prepare.new_images == 14
@@ -307,8 +252,8 @@ def test_auto_learns_on_top_where_the_history_is_gone(line: TestLine, deliveries
     line.spec["policies"] = {"replay": {"ratio": 1.0}}
     answer = line.run()
     assert answer.code == 0, answer.err
-    assert record_of(line, 2).analyse.strategy == "incremental"
-    assert "can't be had again" in record_of(line, 2).analyse.reason
+    assert line.record(2).analyse.strategy == "incremental"
+    assert "can't be had again" in line.record(2).analyse.reason
 
 
 def test_full_by_command_says_so_where_the_history_is_gone(grown: TestLine, deliveries: Deliveries) -> None:
@@ -321,80 +266,3 @@ def test_full_by_command_says_so_where_the_history_is_gone(grown: TestLine, deli
     error = grown.refused()
     assert error["exitCode"] == 4
     assert "spec.increments[0].uri" in error["where"]
-
-
-def test_an_edit_of_the_spec_starts_the_round_anew__in_the_same_work_folder(grown: TestLine) -> None:
-    from treering_trainer.progress import Event, StageStarted
-
-    def observer(event: Event) -> None:
-        if isinstance(event, StageStarted) and event.stage == "evaluate":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        api.run(grown.resource, workdir=grown.work, observer=observer)
-    grown.spec["training"]["epochs"] = 1
-    assert grown.run().code == 0
-    assert len(record_of(grown, 2).train.epochs) == 1
-    assert list((grown.work / "rounds").iterdir()) == []
-
-
-def test_formats_edited_before_publishing_are_exported(grown: TestLine) -> None:
-    from treering_trainer.progress import Event, StageStarted
-
-    def observer(event: Event) -> None:
-        if isinstance(event, StageStarted) and event.stage == "publish":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        api.run(grown.resource, workdir=grown.work, observer=observer)
-    grown.spec["export"] = {"formats": ["torchscript"]}
-    assert grown.run().code == 0
-    assert (grown.store / "rounds/0002/attempt-2/exports/torchscript/model.torchscript").is_file()
-    assert len(record_of(grown, 2).train.epochs) == 2
-
-
-def test_a_deadline_stops_the_round__and_the_next_run_goes_on(grown: TestLine, second_weights: str) -> None:
-    grown.spec["deadline"] = "1s"
-    grown.spec["training"]["epochs"] = 200
-    error = grown.refused()
-    assert error["exitCode"] == 75
-    assert "spec.deadline: a try at a round may take 1s" in error["found"]
-    assert "Run again" in error["mend"]
-    del grown.spec["deadline"]
-    grown.spec["training"]["epochs"] = 2
-    assert grown.run().code == 0
-    assert grown.weights(2) == second_weights
-
-
-def test_a_damaged_work_folder_is_mended_from_the_store(grown: TestLine, second_weights: str) -> None:
-    """What was pulled is checked by content before it is believed."""
-    from treering_trainer.progress import Event, StageStarted
-
-    def observer(event: Event) -> None:
-        if isinstance(event, StageStarted) and event.stage == "verify":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        api.run(grown.resource, workdir=grown.work, observer=observer)
-    for path in (*(grown.work / "bank").glob("*.png"), *(grown.work / "models").glob("*/model.safetensors")):
-        spoil(path)
-    assert grown.run().code == 0
-    assert grown.weights(2) == second_weights
-
-
-def spoil(path: Path) -> None:
-    """Another bit, the same size and time stamp."""
-    import os
-
-    stat, data = path.stat(), bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
-def test_a_published_model_that_was_changed_is_not_built_upon(grown: TestLine) -> None:
-    spoil(grown.store / "rounds" / "0001" / "attempt-1" / "model.safetensors")
-    error = grown.refused()
-    assert error["exitCode"] == 4
-    assert "model.safetensors" in error["where"]
-    assert "SHA-256" in error["found"]

@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.plugins.lines import TestLine, expect
+from tests.plugins.lines import TestLine, expect, trained_in
 from tests.plugins.tiny_training import WIDE, seeing_model
 from tests.plugins.upstream import lively_yolov5, save_whole_yolov5
 from tests.round.conftest import Deliveries
-from tests.round.test_growth import stop_before
-from treering_trainer import api
-from treering_trainer.progress import Event, Message, StageStarted
-from treering_trainer.records import PrepareRecord, RoundRecord
+from treering_trainer.progress import Message
+from treering_trainer.records import PrepareRecord
 from treering_trainer.store import sha256_of
 from treering_trainer.yolo.parts import class_branches, last_convolution
 from treering_trainer.yolo.types import DetectionModel
@@ -59,17 +57,12 @@ def merging(line: TestLine) -> TestLine:
     return line
 
 
-def record_of(line: TestLine, number: int = 1) -> RoundRecord:
-    found = sorted((line.store / "rounds" / f"{number:04d}").glob("attempt-*/record.json"))
-    return RoundRecord.model_validate_json(found[-1].read_bytes())
-
-
 def test_merge__one_model_with_the_classes_of_all(merging: TestLine) -> None:
     before = {name: (merging.root / name).read_bytes() for name in ("a.pt", "b.pt")}
     planned = merging.call("plan").out.replace("\n", " ")
     assert "merged: " in planned and "b.pt (leaf)" in planned
     assert merging.run().code == 0
-    record, lineage = record_of(merging), merging.lineage
+    record, lineage = merging.record(1), merging.lineage
     assert lineage.current is not None and lineage.current.classes == ("ring", "bark", "leaf")
     merge = record.prepare.merge
     assert merge is not None and [donor.classes for donor in merge.donors] == [BASE, ("leaf",)]
@@ -97,7 +90,7 @@ def test_merge__afterwards_the_line_grows_as_any(merging: TestLine, deliveries: 
     merging.spec["increments"].append({"name": "w3", "uri": deliveries.uri("w3")})
     merging.spec["strategy"] = "full"
     assert merging.run().code == 0
-    record = record_of(merging, 2)
+    record = merging.record(2)
     assert record.prepare.classes == ("ring", "bark", "leaf", "root") and record.prepare.merge is None
     assert record.analyse.strategy == "incremental" and "donors" in record.analyse.reason
     assert merging.lineage.round == 2
@@ -109,7 +102,7 @@ def test_merge__trunk(trunk: str, merging: TestLine, deliveries: Deliveries) -> 
     merging.spec["evaluation"]["holdouts"] = []
     merging.spec["evaluation"]["valFraction"] = 0.3
     merging.spec["increments"].append({"name": "w2", "uri": deliveries.uri("w2")})
-    stop_before(merging, "train")
+    merging.stop_before("train")
     folder = next(merging.work.glob("rounds/*/merged"))
     told = (folder / "merge.json").read_text()
     if trunk == "auto":
@@ -126,7 +119,7 @@ def test_merge__unlabelled_pictures_alone(merging: TestLine, deliveries: Deliver
     assert error["exitCode"] == BAD_DATA
     merging.spec["verification"] = {"missingLabels": "unlabelled"}
     assert merging.run().code == 0
-    record = record_of(merging)
+    record = merging.record(1)
     assert record.prepare.classes == ("ring", "bark", "leaf") and sum(record.prepare.pseudo_labels.values()) > 0
     assert sum(finding.code == "Unlabelled" for finding in record.verify.findings) > 0
 
@@ -145,7 +138,7 @@ def test_merge__donors_of_another_kind_teach(kind: str, merging: TestLine) -> No
     merging.spec["model"]["donors"] = [{"uri": path.as_uri(), "classes": ["leaf"]}]
     merging.spec["policies"]["distill"] = {}
     assert merging.run().code == 0
-    record = record_of(merging)
+    record = merging.record(1)
     assert record.prepare.merge is not None and not record.prepare.merge.donors[1].rows_fit
     assert "distill" in record.prepare.policies and "distill" not in record.analyse.reason
     teachers = 2 if kind == "wide" else 1  # anchors of its own can't be compared one by one: it teaches by its boxes
@@ -155,15 +148,10 @@ def test_merge__donors_of_another_kind_teach(kind: str, merging: TestLine) -> No
 
 
 def test_merge__goes_on_where_it_stopped_unless_a_donor_changed(merging: TestLine) -> None:
-    stages: list[str] = []
-    stop_before(merging, "evaluate", stages)
-    assert stages
-    stages.clear()
-    stop_before(merging, "evaluate", stages)
-    assert stages == []
+    assert trained_in(merging.stop_before("evaluate"))
+    assert not trained_in(merging.stop_before("evaluate"))
     keep(seeing_model(DONOR), merging.root / "b.pt")
-    stop_before(merging, "evaluate", stages)
-    assert stages
+    assert trained_in(merging.stop_before("evaluate"))
 
 
 REFUSED: dict[str, tuple[Mapping[str, object], str, str]] = {
@@ -200,16 +188,7 @@ def test_classes_without_donors_are_refused(line: TestLine) -> None:
 
 def test_merge__warns_of_what_no_picture_shows(merging: TestLine) -> None:
     merging.spec["policies"]["pseudoLabels"]["confidence"] = 0.999
-    told: list[str] = []
-
-    def observer(event: Event) -> None:
-        if isinstance(event, Message):
-            told.append(event.text)
-        if isinstance(event, StageStarted) and event.stage == "train":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        api.run(merging.resource, workdir=merging.work, observer=observer)
+    told = [event.text for event in merging.stop_before("train") if isinstance(event, Message)]
     warned = [text for text in told if "hardly show" in text]
     assert len(warned) == 1 and "leaf (0 boxes)" in warned[0] and "treering fuse" in warned[0]
     record = next(merging.work.glob("rounds/*/records/prepare.json"))

@@ -12,7 +12,6 @@ from PIL import Image
 
 from tests.plugins.lines import TestLine
 from tests.round.conftest import Deliveries
-from tests.round.test_growth import record_of
 from treering_trainer.store import sha256_of
 
 
@@ -52,7 +51,7 @@ def test_two_rounds__what_the_store_holds_of_pictures(line: TestLine, deliveries
     assert answer.code == 0, answer.err
     first, second = line.lineage.rounds
     assert (first.verdict, second.verdict, second.strategy) == ("published", "published", "incremental")
-    found, record = pictures_in(line.store), record_of(line, 2)
+    found, record = pictures_in(line.store), line.record(2)
     rate = {"images": 2e-3, "none": 1e-3}[memory]  # for batches of 8: new classes, and where nothing is remembered
     assert record.train.learning_rate == pytest.approx(rate * (record.train.batch / 8) ** 0.5)
     if memory == "images":

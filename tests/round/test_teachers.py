@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.lines import TestLine, expect
+from tests.plugins.lines import TestLine, expect, trained_in
 from tests.plugins.tiny_training import ARCHITECTURE, WIDE, seeing_model
-from treering_trainer.records import RoundRecord
 from treering_trainer.store import sha256_of
 from treering_trainer.yolo.weights import save_ultralytics
 
@@ -26,24 +25,18 @@ def with_teacher(line: TestLine, name: str = "large one.pt", *, known: tuple[str
 def test_teacher__from_a_uri_teaches_and_is_in_the_record(grown: TestLine) -> None:
     path = with_teacher(grown)
     assert grown.run().code == 0
-    found = sorted((grown.store / "rounds" / "0002").glob("attempt-*/record.json"))
-    record = RoundRecord.model_validate_json(found[-1].read_bytes())
+    record = grown.record(2)
     assert record.settings[f"teacher/{path.as_uri()} digest"] == sha256_of(path)
     assert {"distill_class", "distill_box"} <= set(record.train.epochs[0].losses)
 
 
 def test_teacher__that_is_replaced_starts_the_round_anew(grown: TestLine) -> None:
-    from tests.round.test_growth import stop_before
 
     path = with_teacher(grown)
-    stages: list[str] = []
-    stop_before(grown, "evaluate", stages)
-    stages.clear()
-    stop_before(grown, "evaluate", stages)
-    assert stages == []
+    grown.stop_before("evaluate")
+    assert not trained_in(grown.stop_before("evaluate"))
     save_ultralytics(seeing_model(("bark", "ring"), architecture=ARCHITECTURE), path, image_size=64)
-    stop_before(grown, "evaluate", stages)
-    assert "trained" in stages
+    assert trained_in(grown.stop_before("evaluate"))
 
 
 @pytest.mark.parametrize("data", [b"<html>404</html>", None], ids=["no-checkpoint", "not-there"])
