@@ -123,7 +123,7 @@ def read_cost(record: Mapping[str, Any], policies: Mapping[str, Any]) -> Cost:
     train, evaluate = record["train"], record["evaluate"]
     whole = train["attempts"] == 1 and record["attempt"] == 1
     return Cost(
-        image_passes=train["image_passes"],
+        image_passes=train["image_passes"] + record["prepare"].get("image_passes", 0),
         forward_passes=_forward(record, policies),
         evaluated=sum(item["images"] for item in (*evaluate["before"], *evaluate["after"])),
         seconds=_seconds(record["started"], record["finished"]) if whole else None,

@@ -123,6 +123,9 @@ class PrepareRecord(Record):
     pseudo_labels: dict[str, int] = Field(description="boxes added to new images by the old model, by class name")
     unsure: dict[str, int] = Field(default={}, description="boxes of the old model in which nothing is learned")
     thresholds: dict[str, Threshold] = Field(default={}, description="of the old model's boxes, by class name")
+    drawn_images: int = Field(default=0, description="pictures that the old model drew of what no picture shows")
+    drawn_boxes: dict[str, int] = Field(default={}, description="what it sees in them, by class name")
+    image_passes: int = Field(default=0, description="what drawing took, in image passes of a training")
     policies: tuple[str, ...] = Field(description="in the order they act")
     merge: MergeRecord | None = Field(default=None, description="what was merged; none in every other round")
     duration_s: float

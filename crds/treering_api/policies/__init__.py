@@ -17,6 +17,7 @@ from treering_api.policies.class_balance import ClassBalance
 from treering_api.policies.distill import Distill, Teacher
 from treering_api.policies.ewc import Ewc
 from treering_api.policies.freeze import Freeze
+from treering_api.policies.inversion import Inversion
 from treering_api.policies.linear_probe import LinearProbe
 from treering_api.policies.pseudo_labels import PseudoLabels
 from treering_api.policies.replay import Replay
@@ -31,6 +32,7 @@ __all__ = [
     "Distill",
     "Ewc",
     "Freeze",
+    "Inversion",
     "LinearProbe",
     "Policies",
     "PseudoLabels",
@@ -42,8 +44,8 @@ __all__ = [
 ]
 
 BLOCKS = (
-    "freeze", "unfreeze", "batch_norm", "linear_probe", "replay", "pseudo_labels", "distill", "ewc", "class_balance",
-    "weight_merge",
+    "freeze", "unfreeze", "batch_norm", "linear_probe", "replay", "pseudo_labels", "inversion", "distill", "ewc",
+    "class_balance", "weight_merge",
 )  # fmt: skip
 """Fields of `Policies` that are policies."""
 
@@ -81,8 +83,8 @@ class Policies(Block):
 
     preset: Literal["retain", "none"] = Field(
         default="retain",
-        description="retain: linearProbe, replay, pseudoLabels with their defaults, and, after rounds without new "
-        "classes, weightMerge at three quarters of the way; none: only what stands here.",
+        description="retain: linearProbe, replay, pseudoLabels, inversion with their defaults, and, after rounds "
+        "without new classes, weightMerge at three quarters of the way; none: only what stands here.",
     )
     memory: Literal["images", "none"] = Field(
         default="images",
@@ -96,6 +98,7 @@ class Policies(Block):
     linear_probe: LinearProbe | None = Field(default=None, description="Fit new classes' rows before training begins.")
     replay: Replay | None = Field(default=None, description="Keep chosen old images and show them again.")
     pseudo_labels: PseudoLabels | None = Field(default=None, description="Let old and new model label for each other.")
+    inversion: Inversion | None = Field(default=None, description="Let the old model draw what no picture shows.")
     distill: Distill | None = Field(default=None, description="Keep the old classes' outputs where they were.")
     ewc: Ewc | None = Field(default=None, description="Hold important weights near where they were.")
     class_balance: ClassBalance | None = Field(default=None, description="Let rare classes count as much as others.")
@@ -110,6 +113,7 @@ class Policies(Block):
             "linear_probe": self.linear_probe or LinearProbe(),
             "replay": self.replay or (Replay() if self.memory == "images" else None),
             "pseudo_labels": self.pseudo_labels or PseudoLabels(),
+            "inversion": self.inversion or Inversion(),
             "weight_merge": self.weight_merge or WeightMerge(share=0.75, rounds="sameClasses", recalibrate=False),
         }
         return self.model_copy(update=filled)

@@ -11,7 +11,7 @@ from treering_trainer.dataset.layout import NAMES_FILES, list_pictures
 from treering_trainer.dataset.names import normalised, read_names, remap, renamed, unite
 from treering_trainer.dataset.overlap import SAME_OBJECT, apart, intersection_over_union, matches
 from treering_trainer.dataset.read import read_dataset
-from treering_trainer.dataset.samples import Boxes, Checked, DataSet, Kind, Sample, Split, no_boxes
+from treering_trainer.dataset.samples import Boxes, Checked, DataSet, Kind, Sample, Split, ignoring, no_boxes
 from treering_trainer.dataset.tally import box_counts
 from treering_trainer.dataset.threshold import enforce
 from treering_trainer.dataset.write import label_text, write_dataset
@@ -36,6 +36,7 @@ __all__ = [
     "delivered",
     "enforce",
     "has_labels",
+    "ignoring",
     "intersection_over_union",
     "is_picture",
     "label_text",

@@ -5,7 +5,8 @@ Built by `read`, compared by `compare`, written by `write`; policies, memory and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +76,12 @@ class Checked:
     dataset: DataSet
     counts: tuple[SplitCount, ...]
     findings: tuple[Finding, ...]
+
+
+def ignoring(sample: Sample, classes: Iterable[int]) -> Sample:
+    """The sample, in which nothing is learned of these classes where there is no object."""
+    rows = [(index, 0.5, 0.5, 1.0, 1.0) for index in classes]
+    return replace(sample, ignored=np.concatenate([sample.ignored, np.asarray(rows, dtype=np.float64).reshape(-1, 5)]))
 
 
 def no_boxes() -> Boxes:

@@ -15,6 +15,7 @@ from treering_trainer.policies.distill import DistillPolicy
 from treering_trainer.policies.ewc import EwcPolicy
 from treering_trainer.policies.freeze import FreezePolicy
 from treering_trainer.policies.interface import Policy, Situation
+from treering_trainer.policies.inversion import InversionPolicy
 from treering_trainer.policies.linear_probe import LinearProbePolicy
 from treering_trainer.policies.pseudo_labels import PseudoLabelsPolicy
 from treering_trainer.policies.replay import ReplayPolicy
@@ -28,6 +29,7 @@ POLICIES: tuple[tuple[str, Callable[[Any, Situation], Policy]], ...] = (
     ("linear_probe", LinearProbePolicy),
     ("replay", ReplayPolicy),
     ("pseudo_labels", PseudoLabelsPolicy),
+    ("inversion", InversionPolicy),
     ("distill", DistillPolicy),
     ("ewc", EwcPolicy),
     ("class_balance", ClassBalancePolicy),

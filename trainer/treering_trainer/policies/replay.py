@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from treering_api import Replay
-from treering_trainer.dataset import SAME_OBJECT, Boxes, Sample, apart, matches
+from treering_trainer.dataset import SAME_OBJECT, Boxes, Sample, apart, ignoring, matches
 from treering_trainer.memory import Candidates, MemoryItem, choose_balanced
 from treering_trainer.policies.interface import Detector, Keepsakes, Policy, Situation, TrainingData
 
@@ -52,12 +52,6 @@ def mix_memory(data: TrainingData, remembered: tuple[Sample, ...], known: tuple[
         memory=(*data.memory, *memory),
         merged_images=data.merged_images + len(remembered) - len(memory),
     )
-
-
-def ignore_unknown(sample: Sample, known: frozenset[str], names: Sequence[str]) -> Sample:
-    """The sample, in which nothing is learned of classes outside `known` where there is no object."""
-    rows = [(index, 0.5, 0.5, 1.0, 1.0) for index, name in enumerate(names) if name not in known]
-    return replace(sample, ignored=np.concatenate([sample.ignored, np.asarray(rows, dtype=np.float64).reshape(-1, 5)]))
 
 
 def memory_size(settings: Replay, history_images: int) -> int:
@@ -122,7 +116,8 @@ class ReplayPolicy(Policy):
         samples = self._doubted(data)
         if self.settings.unknown == "ignore":
             samples = tuple(
-                ignore_unknown(sample, classes, data.names) for sample, classes in zip(samples, known, strict=True)
+                ignoring(sample, (place for place, name in enumerate(data.names) if name not in classes))
+                for sample, classes in zip(samples, known, strict=True)
             )
         mixed = replace(mix_memory(data, samples, known), batch_share=self.settings.batch_share)
         if not mixed.memory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,6 +100,9 @@ class TrainingData:
         pseudo_labels: boxes that the published model added to new images, by class.
         unsure: boxes in which it was neither sure enough nor too faint: nothing is learned there; by class.
         thresholds: confidences from which such boxes are objects, by class, and what they rest on.
+        drawn_images: of the memory images, the last so many were drawn by the old model.
+        drawn_boxes: what it sees in them, by class.
+        image_passes: what drawing them took.
     """
 
     names: tuple[str, ...]
@@ -111,6 +115,9 @@ class TrainingData:
     pseudo_labels: Mapping[str, int] = field(default_factory=dict)
     unsure: Mapping[str, int] = field(default_factory=dict)
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+    drawn_images: int = 0
+    drawn_boxes: Mapping[str, int] = field(default_factory=dict)
+    image_passes: int = 0
 
     @property
     def shown(self) -> int:
@@ -150,6 +157,7 @@ class Situation:
             then, and speaks in boxes alone. None: nothing is merged.
         kept: by policy, what it kept in the round that made the published model.
         toolbox: the machinery around models; None where only data is looked at.
+        folder: where a policy may leave pictures to train on, for as long as the round; None where none is trained.
     """
 
     strategy: str
@@ -165,6 +173,7 @@ class Situation:
     donors: tuple[DonorTeacher, ...] | None = None
     kept: Mapping[str, Mapping[str, torch.Tensor]] = field(default_factory=dict)
     toolbox: Toolbox | None = None
+    folder: Path | None = None
 
     @property
     def incremental(self) -> bool:

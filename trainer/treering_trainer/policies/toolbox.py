@@ -132,6 +132,19 @@ class Toolbox(Protocol):
             (images, anchors, classes), 0..1.
         """
 
+    def pictures(
+        self, model: nn.Module, wanted: Sequence[Boxes], *, steps: int, seed: int
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Pictures in which the model sees what is wanted, (height, width, 3) RGB each, by model inversion.
+
+        Args:
+            wanted: per picture (n, 5): class index of the model, centre x, centre y, width, height in shares.
+            steps: of gradient descent on each.
+        """
+
+    def drawing_passes(self, steps: int) -> float:
+        """Image passes that drawing one picture takes."""
+
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""
 

@@ -107,7 +107,7 @@ def _export_model(bench: Workbench, detector: YoloDetector, folder: Path) -> tup
 
 def _remember(bench: Workbench, student: YoloDetector) -> tuple[Memory, dict[str, int]]:
     """The memory of the next round: chosen by one policy, labelled further by others."""
-    policies = round_policies(bench, student.names, trained=True)
+    policies = round_policies(bench, student.names, stage="export")
     candidates, samples = _candidates(bench) if keeps_pictures(bench) else ((), ())
     sizes_bytes = tuple(sample.image.stat().st_size for sample in samples)
     chosen = _choose(policies, Keepsakes(candidates, samples, _train_images(bench), sizes_bytes), student)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def prepare(bench: Workbench) -> PrepareRecord:
     history = load_datasets(history_path(bench)) if full and bench.plan.history else ()
     sources = [*history, *(dataset for dataset in datasets if dataset.kind == "increment")]
     data = unite_samples(names, sources)
-    policies = round_policies(bench, names)
+    policies = round_policies(bench, names, stage="prepare")
     for policy in policies:
         bench.progress("prepare", 0, 0, "images", policy.name)
         data = policy.compose(data)
@@ -51,15 +52,18 @@ def prepare(bench: Workbench) -> PrepareRecord:
     merge = merged_model(bench, names)[1] if bench.merges else None
     if merge is not None:
         merge = merge.model_copy(update={"seldom": seldom(data, bench.known_classes)})
-        _warn_of_seldom(bench, merge.seldom)
+        _warn_of_seldom(bench, merge.seldom, data)
     return PrepareRecord(
         classes=names,
         new_images=len(data.new),
-        memory_images=len(data.memory),
+        memory_images=len(data.memory) - data.drawn_images,
         merged_images=data.merged_images,
         pseudo_labels=dict(data.pseudo_labels),
         unsure=dict(data.unsure),
         thresholds=dict(data.thresholds),
+        drawn_images=data.drawn_images,
+        drawn_boxes=dict(data.drawn_boxes),
+        image_passes=data.image_passes,
         policies=tuple(policy.name for policy in policies),
         merge=merge,
         duration_s=time.monotonic() - start_s,
@@ -67,28 +71,37 @@ def prepare(bench: Workbench) -> PrepareRecord:
 
 
 def seldom(data: TrainingData, taught: Sequence[str]) -> dict[str, int]:
-    """Classes that fewer than `FEW_BOXES` of all boxes to learn show, with how many do."""
+    """Classes that fewer than `FEW_BOXES` of all boxes in delivered pictures show, with how many do."""
     counts = box_counts(data.new, data.names)
     return {name: counts[name] for name in taught if counts[name] < FEW_BOXES}
 
 
-def _warn_of_seldom(bench: Workbench, found: dict[str, int]) -> None:
+def _warn_of_seldom(bench: Workbench, found: dict[str, int], data: TrainingData) -> None:
     if found:
-        told = ", ".join(f"{name} ({count} boxes)" for name, count in found.items())
+        told = ", ".join(
+            f"{name} ({count} boxes, {data.drawn_boxes.get(name, 0)} drawn)" for name, count in found.items()
+        )
         bench.warn(f"the pictures hardly show what donors know: {told}. {SELDOM_MEND}")
 
 
-def round_policies(bench: Workbench, names: tuple[str, ...], *, trained: bool = False) -> tuple[Policy, ...]:
+def round_policies(
+    bench: Workbench, names: tuple[str, ...], *, stage: Literal["prepare", "train", "export"]
+) -> tuple[Policy, ...]:
     """The policies of the round, ready to act.
 
     Args:
-        trained: whether training is over, and further teachers are not needed any more.
+        stage: that they act in: what only another one needs is not loaded.
     """
     found = situation(bench, names)
     policies = effective_policies(bench)
-    if not trained and policies.distill is not None and policies.distill.enabled:
+    distills = policies.distill is not None and policies.distill.enabled and stage != "export"
+    draws = policies.inversion is not None and policies.inversion.enabled and stage == "prepare"
+    if distills:
         found = replace(found, teachers=teacher_detectors(bench))
-        found = replace(found, donors=donor_teachers(bench)) if bench.merges else found
+    if bench.merges and (distills or draws):
+        found = replace(found, donors=donor_teachers(bench))
+    if bench.crew.nodes == 1:  # other nodes fetch what they train on, and what is drawn lies nowhere else
+        found = replace(found, folder=bench.folder / "drawn")
     return active_policies(policies, found)
 
 

@@ -71,7 +71,7 @@ def make_recipe(bench: Workbench) -> Recipe:
         image_size=bench.plan.spec.model.image_size,
         device=bench.device,
         folder=bench.folder / "train",
-        policies=round_policies(bench, data.names),
+        policies=round_policies(bench, data.names, stage="train"),
         listener=Listener(
             batch=lambda done, total: bench.tell("train", done, total, "images"),
             epoch=lambda record: bench.observer(EpochFinished(record, settings.epochs)),

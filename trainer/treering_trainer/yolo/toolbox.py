@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
@@ -18,11 +20,12 @@ from ultralytics.utils.tal import make_anchors
 from treering_trainer.dataset import Sample, no_boxes
 from treering_trainer.engine.stop import StopRequest
 from treering_trainer.policies.freeze import backbone_length, layers_of
-from treering_trainer.policies.interface import Dense
+from treering_trainer.policies.interface import Boxes, Dense
 from treering_trainer.yolo.detector import YoloDetector
 from treering_trainer.yolo.evaluation import evaluate
 from treering_trainer.yolo.features import feature_loss, make_projectors
 from treering_trainer.yolo.head import forget_training
+from treering_trainer.yolo.inversion import STEP_PASSES, draw_pictures
 from treering_trainer.yolo.losses import PolicyLoss, criterion_parts, split_ignored
 from treering_trainer.yolo.parts import class_branches, class_names, head_of, last_convolution
 from treering_trainer.yolo.samples import reading_loader
@@ -135,6 +138,26 @@ class YoloToolbox:
             sizes = [inputs[layer].shape[1] for layer in branch]
             for layer, part in zip(branch, targets.split(sizes, dim=1), strict=True):
                 yield layer, inputs[layer], part
+
+    def pictures(
+        self, model: nn.Module, wanted: Sequence[Boxes], *, steps: int, seed: int
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Pictures in which the model sees what is wanted, (height, width, 3) RGB each, by model inversion.
+
+        Args:
+            wanted: per picture (n, 5): class index of the model, centre x, centre y, width, height in shares.
+            steps: of gradient descent on each.
+        """
+
+        def loss(images: torch.Tensor, batch: Mapping[str, Any]) -> torch.Tensor:
+            self.stop.check("prepare")
+            return self.loss(model, images, batch)
+
+        return draw_pictures(model, loss, wanted, side=self.image_size, steps=steps, seed=seed, device=self.device)
+
+    def drawing_passes(self, steps: int) -> float:
+        """Image passes that drawing one picture takes."""
+        return steps * STEP_PASSES
 
     def map50(self, model: nn.Module, samples: Sequence[Sample]) -> dict[str, float]:
         """mAP50 by class name, 0..1, over the classes that the samples show; the model is left as it is."""

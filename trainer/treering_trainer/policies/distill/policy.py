@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from treering_api import Distill
-from treering_trainer.dataset import Sample
+from treering_trainer.dataset import ignoring
 from treering_trainer.policies.boxes import corners, distance_iou, labelled_objects, on_objects
 from treering_trainer.policies.distill.teachers import (
     Notes,
@@ -52,7 +51,7 @@ class DistillPolicy(Policy):
         if self.settings.background == "labels" or not taught:
             return data
         silent = [[name for name in data.names if name in taught - known] for known in data.new_classes_known]
-        new = [_with_unknown(sample, names, data.names) for sample, names in zip(data.new, silent, strict=True)]
+        new = [ignoring(sample, map(data.names.index, names)) for sample, names in zip(data.new, silent, strict=True)]
         return replace(data, new=tuple(new))
 
     def build(self, model: nn.Module) -> None:
@@ -164,9 +163,3 @@ class DistillPolicy(Policy):
                 rows = slice(image, image + 1)
                 distances.append(self._toolbox.feature_loss(projected[rows], taught[rows].float(), scores[rows]))
         return torch.stack(distances).sum() / sure.shape[0]
-
-
-def _with_unknown(sample: Sample, names: list[str], all_names: tuple[str, ...]) -> Sample:
-    """The sample, with every class of `names` unknown in the whole image."""
-    rows = [[all_names.index(name), 0.5, 0.5, 1.0, 1.0] for name in names]
-    return replace(sample, ignored=np.concatenate([sample.ignored, np.asarray(rows, dtype=np.float64).reshape(-1, 5)]))
