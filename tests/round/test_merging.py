@@ -53,7 +53,11 @@ def merging(line: TestLine) -> TestLine:
         "imageSize": 64,
         "donors": [{"uri": donor.as_uri(), "classes": ["leaf"]}],
     }
-    line.spec["policies"] = {"pseudoLabels": {"mirror": False, "confidence": 0.1}, "ewc": {}}
+    line.spec["policies"] = {
+        "pseudoLabels": {"mirror": False, "confidence": 0.1},
+        "ewc": {},
+        "inversion": {"images": 4, "steps": 2},
+    }
     return line
 
 
@@ -190,10 +194,22 @@ def test_merge__warns_of_what_no_picture_shows(merging: TestLine) -> None:
     merging.spec["policies"]["pseudoLabels"]["confidence"] = 0.999
     told = [event.text for event in merging.stop_before("train") if isinstance(event, Message)]
     warned = [text for text in told if "hardly show" in text]
-    assert len(warned) == 1 and "leaf (0 boxes)" in warned[0] and "treering fuse" in warned[0]
-    record = next(merging.work.glob("rounds/*/records/prepare.json"))
-    merge = PrepareRecord.model_validate_json(record.read_bytes()).merge
-    assert merge is not None and merge.seldom["leaf"] == 0
+    record = PrepareRecord.model_validate_json(next(merging.work.glob("rounds/*/records/prepare.json")).read_bytes())
+    drawn = record.drawn_boxes.get("leaf", 0)
+    assert len(warned) == 1 and f"leaf (0 boxes, {drawn} drawn)" in warned[0] and "treering fuse" in warned[0]
+    assert record.merge is not None and record.merge.seldom["leaf"] == 0
+
+
+def test_merge__donors_draw_what_hardly_a_box_shows(merging: TestLine) -> None:
+    merging.spec["policies"]["pseudoLabels"]["confidence"] = 0.999
+    assert merging.run().code == 0
+    record = merging.record(1)
+    assert (record.prepare.drawn_images, record.prepare.image_passes) == (4, round(4 * 2 * 0.4375))
+    assert set(record.prepare.drawn_boxes) == {"leaf"}, "people marked ring and bark"
+    assert record.train.image_passes == (record.prepare.new_images + 4) * len(record.train.epochs)
+    assert record.prepare.memory_images == 0
+    assert not list(merging.store.rglob("*drawn-*"))
+    assert "4 pictures by the old model" in (merging.folder(1) / "report.html").read_text()
 
 
 def test_rows_are_copied_by_name() -> None:

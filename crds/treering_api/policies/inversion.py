@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,11 @@ class Inversion(Block):
         "Each costs about .44 of an image pass.",
     )
     min_boxes: Annotated[Int, Field(ge=1, le=10_000)] = Field(
-        default=20, description="Classes that fewer boxes show are drawn, 1 to 10000; not those that people marked."
+        default=20, description="Old classes that fewer boxes show are drawn, 1 to 10000."
+    )
+    classes: Literal["unmarked", "rare"] = Field(
+        default="unmarked",
+        description="unmarked: only those that no remembered label of people speaks of, such as a donor's; rare: all.",
     )
     confidence: Annotated[Float, Field(ge=0.05, le=0.95)] = Field(
         default=0.3,

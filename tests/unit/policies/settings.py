@@ -11,6 +11,7 @@ from treering_api import (
     Distill,
     Ewc,
     Freeze,
+    Inversion,
     LinearProbe,
     Policies,
     PseudoLabels,
@@ -33,7 +34,17 @@ class Row:
     """
 
     block: (
-        BatchNorm | ClassBalance | Distill | Ewc | Freeze | LinearProbe | Replay | PseudoLabels | Unfreeze | WeightMerge
+        BatchNorm
+        | ClassBalance
+        | Distill
+        | Ewc
+        | Freeze
+        | Inversion
+        | LinearProbe
+        | Replay
+        | PseudoLabels
+        | Unfreeze
+        | WeightMerge
     )
     acts: Callable[[TrainingData, tuple[str, ...], tuple[Phase, ...]], bool] | None = None
     leaves: Callable[[Trained], bool] | None = None
@@ -53,6 +64,10 @@ ROWS: dict[str, Row] = {
     ),
     "pseudo_labels": Row(
         PseudoLabels(confidence=0.3, mirror=False), lambda data, frozen, phases: bool(data.pseudo_labels)
+    ),
+    "inversion": Row(
+        Inversion(images=2, steps=2, classes="rare"),
+        lambda data, frozen, phases: data.drawn_images == 2 and data.image_passes > 0,
     ),
     "distill": Row(
         Distill(background="teacher", feature_weight=0.1),

@@ -44,7 +44,9 @@ def situation(tmp_path: Path) -> Situation:
     memory = Memory(items=tuple(items))
     teacher = YoloDetector(seeing_model(("a", "b")), 64, "cpu")
     samples = Remembered(memory, folder).samples(NAMES)
-    return Situation("incremental", 0, NAMES, ("a", "b"), teacher, memory, samples, toolbox=TOOLBOX)
+    return Situation(
+        "incremental", 0, NAMES, ("a", "b"), teacher, memory, samples, toolbox=TOOLBOX, folder=tmp_path / "drawn"
+    )
 
 
 def composed(policies: tuple[Policy, ...], folder: Path) -> TrainingData:

@@ -64,15 +64,16 @@ class InversionPolicy(Policy):
         self.settings = settings
 
     def compose(self, data: TrainingData) -> TrainingData:
-        """Draw old classes that hardly a box shows, unless people marked them: then rare is what they are."""
+        """Draw the old classes that hardly a box shows."""
         folder, sources = self.situation.folder, self._sources(self.wanted(data))
         if folder is None or not sources:
             return data
-        total = self._images(sum(len(source.wanted) for source in sources))
+        classes = sum(len(source.wanted) for source in sources)
+        total, done = self._images(classes), 0
         samples: list[Sample] = []
         for source in sources:
-            share = math.ceil(total * len(source.wanted) / sum(len(one.wanted) for one in sources))
-            samples += self._drawn(source, share, folder, len(samples))
+            done += len(source.wanted)
+            samples += self._drawn(source, total * done // classes - len(samples), folder, len(samples))
         names = data.names
         counts = Counter(names[int(row[0])] for sample in samples for row in sample.boxes)
         repeats = (*data.repeats, *(1.0,) * len(samples)) if data.repeats else ()
@@ -86,14 +87,16 @@ class InversionPolicy(Policy):
         )
 
     def wanted(self, data: TrainingData) -> tuple[str, ...]:
-        """Old classes that fewer boxes show than `minBoxes`, and that no remembered label of people speaks of."""
-        if not self.situation.incremental:
+        """Old classes that fewer boxes show than `minBoxes`.
+
+        One that people marked, and that comes seldom all the same, is a rare one: drawn only where that is asked for.
+        """
+        situation, settings = self.situation, self.settings
+        if not situation.incremental:
             return ()
         counts = box_counts((*data.new, *data.memory), data.names)
-        spoken = {name for item in self.situation.memory.items for name in item.classes}
-        return tuple(
-            name for name in self.situation.old_names if counts[name] < self.settings.min_boxes and name not in spoken
-        )
+        passed = _marked(data, situation) if settings.classes == "unmarked" else ()
+        return tuple(name for name in situation.old_names if counts[name] < settings.min_boxes and name not in passed)
 
     def _cost(self, images: int) -> int:
         assert self.situation.toolbox is not None, "a round that trains has its toolbox"
@@ -143,6 +146,14 @@ class InversionPolicy(Policy):
         sure = mine[:, 5] >= self.settings.confidence
         labelled = replace(sample, boxes=mine[sure][:, :5], ignored=mine[~sure][:, :5])
         return ignoring(labelled, (place for place, name in enumerate(names) if name not in source.known))
+
+
+def _marked(data: TrainingData, situation: Situation) -> set[str]:
+    """Classes that people marked in this round's pictures, or looked for in remembered ones."""
+    found = {name for item in situation.memory.items for name in item.classes}
+    for sample, known in zip(data.new, data.new_classes_known, strict=True):
+        found.update(known.intersection(data.names[int(row[0])] for row in sample.boxes))
+    return found
 
 
 def draw_scenes(count: int, classes: Sequence[int], source: np.random.Generator) -> list[Boxes]:
