@@ -19,7 +19,14 @@ def test_parse__short_spec_needs_nothing_else(short_text: str) -> None:
     line = parse(short_text, "cards.yaml")
     assert line.metadata.name == "cards"
     assert [increment.name for increment in line.spec.increments] == ["2026-w47", "2026-w48"]
-    assert line.spec.policies.resolve().active() == ("freeze", "linearProbe", "replay", "pseudoLabels", "weightMerge")
+    assert line.spec.policies.resolve().active() == (
+        "freeze",
+        "linearProbe",
+        "replay",
+        "pseudoLabels",
+        "inversion",
+        "weightMerge",
+    )
     assert (line.spec.strategy, line.spec.retries, line.spec.training.epochs) == ("auto", 3, "auto")
 
 

@@ -129,7 +129,7 @@ def test_resolve_training__precision_follows_the_device(gpu: bool, precision: st
 def test_resolve_policies__preset_fills_and_explicit_wins() -> None:
     resolved = Policies(replay=Replay(ratio=0.5, enabled=False)).resolve()
     assert resolved.replay == Replay(ratio=0.5, enabled=False)
-    assert resolved.active() == ("linearProbe", "pseudoLabels", "weightMerge")
+    assert resolved.active() == ("linearProbe", "pseudoLabels", "inversion", "weightMerge")
 
 
 def test_resolve_policies__preset_none_adds_nothing() -> None:
