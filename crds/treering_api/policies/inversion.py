@@ -27,7 +27,8 @@ class Inversion(Block):
     )
     classes: Literal["unmarked", "rare"] = Field(
         default="unmarked",
-        description="unmarked: only those that no remembered label of people speaks of, such as a donor's; rare: all.",
+        description="unmarked: only those that people never marked, as in a merge and in lines that were merged; "
+        "rare: all, also where nothing is remembered.",
     )
     confidence: Annotated[Float, Field(ge=0.05, le=0.95)] = Field(
         default=0.3,

@@ -57,8 +57,11 @@ def seeing(*names: str) -> Seeing:
 
 @pytest.fixture
 def situation(tmp_path: Path) -> Situation:
-    """A second round in which nothing is remembered."""
-    return Situation("incremental", 0, NAMES, OLD, seeing(*OLD), toolbox=Drawing(64, "cpu"), folder=tmp_path / "drawn")
+    """A second round whose only remembered picture was marked for another class."""
+    (sample,) = make_samples(tmp_path / "bank", 1)
+    memory = Memory(items=(MemoryItem.of(sample, NAMES, increment="first", classes=("c",)),))
+    toolbox = Drawing(64, "cpu")
+    return Situation("incremental", 0, NAMES, OLD, seeing(*OLD), memory, toolbox=toolbox, folder=tmp_path / "drawn")
 
 
 def composed(situation: Situation, data: TrainingData, **settings: Any) -> TrainingData:
@@ -93,6 +96,11 @@ def test_compose__a_class_that_people_marked_is_rare_and_drawn_only_where_that_i
     composed(known, showing(tmp_path))
     assert drawn_classes() == {0}
     composed(known, showing(tmp_path), classes="rare")
+    assert drawn_classes() == {0, 1}
+    asked.clear()
+    nothing = replace(situation, memory=Memory())
+    assert not composed(nothing, showing(tmp_path)).memory, "nobody can tell who marked what"
+    composed(nothing, showing(tmp_path), classes="rare")
     assert drawn_classes() == {0, 1}
     asked.clear()
     composed(situation, showing(tmp_path, 0))

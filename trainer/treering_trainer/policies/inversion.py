@@ -90,9 +90,11 @@ class InversionPolicy(Policy):
         """Old classes that fewer boxes show than `minBoxes`.
 
         One that people marked, and that comes seldom all the same, is a rare one: drawn only where that is asked for.
+        Without donors or a memory nobody can tell.
         """
         situation, settings = self.situation, self.settings
-        if not situation.incremental:
+        told = situation.donors is not None or situation.memory.items or settings.classes == "rare"
+        if not situation.incremental or not told:
             return ()
         counts = box_counts((*data.new, *data.memory), data.names)
         passed = _marked(data, situation) if settings.classes == "unmarked" else ()

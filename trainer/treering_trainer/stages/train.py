@@ -99,7 +99,7 @@ def settle(bench: Workbench, data: TrainingData | None = None) -> ResolvedTraini
         new_classes=len(names if bench.merges else analysis.new_classes),  # all rows are new to a merged trunk
         from_scratch=starts_from_scratch(bench, analysis.strategy),
         images=data.shown if data else 1,
-        remembers=data is None or bench.merges or bool(data.memory) or data.merged_images > 0,
+        remembers=data is None or bench.merges or len(data.memory) > data.drawn_images or data.merged_images > 0,
         val_images=sum(len(item.samples) for item in _val_sets(bench, names)),
         gpu=bench.device != "cpu",
         cpus=bench.threads,
