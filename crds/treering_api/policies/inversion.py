@@ -15,7 +15,7 @@ class Inversion(Block):
     enabled: Bool = Field(default=True, description="Off: the block stands there, but does nothing.")
     images: Annotated[Int, Field(ge=1, le=10_000)] | None = Field(
         default=None,
-        description="Pictures that are drawn, 1 to 10000. Default: 64, and 4 more for each further class.",
+        description="Pictures that are drawn, 1 to 10000. Default: 64, and 4 more for each further class, 128 at most.",
     )
     steps: Annotated[Int, Field(ge=2, le=10_000)] = Field(
         default=100,

@@ -147,11 +147,12 @@ def test_compose__in_a_merge_every_donor_draws_its_own_classes(situation: Situat
     assert data.drawn_boxes == {"b": 2}, "x is nobody's business"
 
 
-def test_images__more_for_more_classes(situation: Situation, tmp_path: Path) -> None:
-    data = InversionPolicy(Inversion(steps=2), situation).compose(showing(tmp_path, 0, boxes=20))
-    assert data.drawn_images == 64
-    data = InversionPolicy(Inversion(steps=2), situation).compose(showing(tmp_path))
-    assert data.drawn_images == 68
+@pytest.mark.parametrize(("classes", "images"), [(1, 64), (2, 68), (80, 128)])
+def test_images__more_for_more_classes_up_to_a_limit(situation: Situation, classes: int, images: int) -> None:
+    names = tuple(f"old {number}" for number in range(classes))
+    many = replace(situation, names=names, old_names=names, teacher=seeing(*names))
+    data = InversionPolicy(Inversion(steps=2), many).compose(TrainingData(names, (), ()))
+    assert data.drawn_images == images
 
 
 def test_scenes__every_class_in_turn_inside_the_picture_and_not_crowded() -> None:

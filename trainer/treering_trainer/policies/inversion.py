@@ -23,8 +23,8 @@ from treering_trainer.dataset import Sample, box_counts, ignoring, no_boxes
 from treering_trainer.policies.interface import Boxes, Detector, Policy, Situation, TrainingData
 from treering_trainer.store import sha256_of
 
-FIRST_CLASS, FURTHER_CLASS = 64, 4
-"""Pictures for one class, and for each further one."""
+FIRST_CLASS, FURTHER_CLASS, MOST = 64, 4, 128
+"""Pictures for one class, for each further one, and for all together: they cost more than their training does."""
 MOST_OBJECTS = 4
 """In one picture."""
 SIZES = 0.1, 0.8
@@ -105,7 +105,7 @@ class InversionPolicy(Policy):
         return round(images * self.situation.toolbox.drawing_passes(self.settings.steps))
 
     def _images(self, classes: int) -> int:
-        return self.settings.images or FIRST_CLASS + FURTHER_CLASS * (classes - 1)
+        return self.settings.images or min(FIRST_CLASS + FURTHER_CLASS * (classes - 1), MOST)
 
     def _sources(self, wanted: Sequence[str]) -> list[_Source]:
         """Who draws which classes; one that no network here can draw is left out."""
