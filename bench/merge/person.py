@@ -1,11 +1,11 @@
 """COCO's person and a detector of other things in one model: merged by fine-tuning, and fused without training.
 
-    python -m bench.merge.person --data DIR --weights COCO.pt --donor MODEL.pt [--people DIR] --out FILE.json
+    python -m bench.merge.person --data DIR --weights COCO.pt --donor MODEL.pt --out FILE.json [--people DIR]
 
 The delivery is the train split of `--data`, labelled for its classes; persons are known from COCO's model alone.
 `--people` adds pictures that show some, without any label. Judged on the val split, and on the two pictures that
-ultralytics ships: of the persons that COCO's model finds there with confidence .5, how many does the one model find at
-.25, with an IoU of .7 or more?
+ultralytics ships, with those of `--judge`: of the persons that COCO's model finds there with confidence .5, how many
+does the one model find at .25, with an IoU of .7 or more?
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torchvision.ops import box_iou
 from bench.retention.lines import grow
 from bench.retention.process import call
 from bench.retention.source import read_source
-from treering_trainer.dataset import write_dataset
+from treering_trainer.dataset import list_pictures, write_dataset
 
 PERSON = "person"
 SURE, FOUND, SAME = 0.5, 0.25, 0.7
@@ -74,6 +74,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--donor", type=Path, required=True, help="a model of the classes of --data, .pt")
     parser.add_argument("--out", type=Path, required=True, help="where the numbers go, .json")
     parser.add_argument("--people", type=Path, help="folder with images/: pictures with persons, unlabelled")
+    parser.add_argument("--judge", type=Path, help="folder: further pictures to judge on, shown to no training")
     parser.add_argument("--image-size", type=int, default=320, help="pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument("--spec", type=Path, help="YAML laid over the line's spec, such as {model: {trunk: base}}")
@@ -120,10 +121,11 @@ def persons(options: argparse.Namespace, merged: Path, fused: Path) -> dict[str,
     given = {"imgsz": options.image_size, "rect": False, "device": "cpu", "verbose": False}
     coco, one, pair = YOLO(options.weights), YOLO(merged), FusedDetector.load(fused)
     counts = {}
-    for name in ("bus.jpg", "zidane.jpg"):
-        picture = str(ASSETS / name)
+    further = list_pictures(options.judge) if options.judge is not None else []
+    for path in (ASSETS / "bus.jpg", ASSETS / "zidane.jpg", *further):
+        picture = str(path)
         sure = boxes(coco.predict(picture, conf=SURE, **given))
-        counts[name] = {
+        counts[path.name] = {
             "sure": len(sure),
             "merged": found(sure, boxes(one.predict(picture, conf=FOUND, **given))),
             "fused": found(sure, boxes(pair.predict(picture, confidence=FOUND))),
