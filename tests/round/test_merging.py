@@ -195,7 +195,8 @@ def test_merge__warns_of_what_no_picture_shows(merging: TestLine) -> None:
     told = [event.text for event in merging.stop_before("train") if isinstance(event, Message)]
     warned = [text for text in told if "hardly show" in text]
     record = PrepareRecord.model_validate_json(next(merging.work.glob("rounds/*/records/prepare.json")).read_bytes())
-    drawn = record.drawn_boxes.get("leaf", 0)
+    drawn = record.drawn_boxes["leaf"]
+    assert drawn > 0
     assert len(warned) == 1 and f"leaf (0 boxes, {drawn} drawn)" in warned[0] and "treering fuse" in warned[0]
     assert record.merge is not None and record.merge.seldom["leaf"] == 0
 
